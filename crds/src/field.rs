@@ -245,7 +245,8 @@ impl FieldError {
     /// `Unsupported value: VALUE: supported values: "A", "B"`.
     pub fn not_supported(field: impl Into<FieldPath>, value: &Value, supported: &[&str]) -> Self {
         let supported: Vec<_> = supported.iter().map(|s| format!("\"{s}\"")).collect();
-        let message = format!("Unsupported value: {}: supported values: {}", Quoted(value), supported.join(", "));
+        let message =
+            format!("Unsupported value: {}: supported values: {}", Quoted(value), supported.join(", "));
         Self::new(Reason::NotSupported, field, message)
     }
 
@@ -272,7 +273,8 @@ impl FieldError {
     pub fn touches_change(&self, old: &Value, new: &Value) -> bool {
         let changed = |path: &FieldPath| path.lookup(old) != path.lookup(new);
         // An error about a choice between fields stands at their parent: only the choice counts then.
-        let own = self.depends_on.iter().all(|path| !path.0.starts_with(&self.field.0) || path == &self.field);
+        let own =
+            self.depends_on.iter().all(|path| !path.0.starts_with(&self.field.0) || path == &self.field);
         (own && changed(&self.field)) || self.depends_on.iter().any(changed)
     }
 }
@@ -315,7 +317,8 @@ impl Quoted<'_> {
 
 /// Characters that would break a line, or turn its direction.
 fn is_unprintable(c: char) -> bool {
-    c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    c.is_control()
+        || matches!(c, '\u{2028}' | '\u{2029}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 impl fmt::Display for Quoted<'_> {
@@ -324,7 +327,8 @@ impl fmt::Display for Quoted<'_> {
             Value::String(text) => f.write_str(&Self::string(text)),
             Value::Array(_) | Value::Object(_) => {
                 let json = self.0.to_string();
-                let cut: String = json.chars().take(MAX_QUOTED_CHARS).filter(|c| !is_unprintable(*c)).collect();
+                let cut: String =
+                    json.chars().take(MAX_QUOTED_CHARS).filter(|c| !is_unprintable(*c)).collect();
                 f.write_str(&cut)?;
                 if json.chars().nth(MAX_QUOTED_CHARS).is_some() { f.write_str("…") } else { Ok(()) }
             }
@@ -356,6 +360,24 @@ impl Findings {
     /// Adds an error.
     pub fn error(&mut self, error: FieldError) {
         self.errors.push(error);
+    }
+
+    /// Everything that another pass found as well.
+    pub fn extend(&mut self, other: Self) {
+        self.errors.extend(other.errors);
+        self.warnings.extend(other.warnings);
+    }
+
+    /// Makes warnings of errors about what an update from `old` to `new` did not change, so that an old object that
+    /// a newer rule would refuse can still be labelled, scaled and repaired step by step.
+    #[must_use]
+    pub fn ratchet(mut self, old: &Value, new: &Value) -> Self {
+        let (errors, unchanged) =
+            self.errors.into_iter().partition(|error: &FieldError| error.touches_change(old, new));
+        self.errors = errors;
+        let unchanged: Vec<FieldError> = unchanged;
+        self.warnings.extend(unchanged.iter().map(FieldError::to_string));
+        self
     }
 
     /// Adds a warning about a field.

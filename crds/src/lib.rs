@@ -4,6 +4,12 @@
 //! Nothing here does I/O: no Kubernetes client, no async runtime, no clock.
 #![warn(missing_docs)]
 
+pub mod catalog;
+pub mod crd;
+pub mod default;
 pub mod field;
+pub mod kind;
 pub mod node;
+pub mod selector;
+pub mod v1alpha1;
 pub mod validate;

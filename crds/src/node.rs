@@ -74,6 +74,10 @@ impl<'a> Node<'a> {
 
     /// The entries, where the value is a map; none where it is not.
     pub fn entries(&'a self) -> impl Iterator<Item = (&'a str, Node<'a>)> {
-        self.value.as_object().into_iter().flatten().map(|(key, value)| (key.as_str(), Node { value, path: self.path.key(key) }))
+        self.value
+            .as_object()
+            .into_iter()
+            .flatten()
+            .map(|(key, value)| (key.as_str(), Node { value, path: self.path.key(key) }))
     }
 }

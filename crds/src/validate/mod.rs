@@ -1,1 +1,74 @@
 //! The rules of admission, one module a concern.
+//!
+//! [`object`] runs every rule that needs only the object; rules across objects are [`crate::catalog`]'s. The webhooks,
+//! the controller (for objects that came past them) and `mcp-operator check` all call these, so that they cannot differ.
+
+pub mod name;
+pub mod quantity;
+pub mod structural;
+
+use serde_json::Value;
+
+use crate::field::{FieldError, FieldPath, Findings};
+use crate::kind::Kind;
+use crate::node::Node;
+
+/// What is being done to an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Operation {
+    /// It is new.
+    Create,
+    /// It replaces a stored one.
+    Update,
+}
+
+/// Runs every rule that needs only the object, on an object to which [`crate::default::apply`] has been applied.
+#[must_use]
+pub fn object(kind: Kind, operation: Operation, object: &Value) -> Findings {
+    let mut findings = Findings::default();
+    structural::check(kind, object, &mut findings);
+    let node = Node::root(object);
+    match kind {
+        Kind::Server => {
+            if operation == Operation::Create {
+                check_object_name(&node, &mut findings);
+            }
+        }
+        Kind::Tool => {
+            check_mcp_name(&node, &mut findings);
+        }
+        Kind::Prompt => {
+            check_mcp_name(&node, &mut findings);
+        }
+        Kind::Resource => {
+            check_mcp_name(&node, &mut findings);
+        }
+    }
+    findings
+}
+
+/// S15: a Service of the server's name must be possible. What has only a `generateName` is named by the API server
+/// after admission; a prefix that can never lead to a valid name is refused by it.
+fn check_object_name(object: &Node<'_>, findings: &mut Findings) {
+    let Some(metadata) = object.get("metadata") else { return };
+    let Some(name) = metadata.get("name") else { return };
+    if let Some(text) = name.as_str().filter(|text| !text.is_empty() && !name::is_dns_1035_label(text)) {
+        let detail = "must name a Service too: at most 63 lower-case letters, digits and hyphens, a letter first and no hyphen last";
+        findings.error(FieldError::invalid_str(&name.path, text, detail));
+    }
+}
+
+/// T1, and its likes for prompts and resources.
+fn check_mcp_name(object: &Node<'_>, findings: &mut Findings) {
+    let Some(spec) = object.get("spec") else { return };
+    match spec.get("name") {
+        None => findings
+            .error(FieldError::required(FieldPath::of(["spec", "name"]), "MCP clients call it by this name")),
+        Some(name) => {
+            if let Some(text) = name.as_str().filter(|text| !name::is_mcp_name(text)) {
+                let detail = "must be 1 to 128 letters, digits, underscores, hyphens and dots";
+                findings.error(FieldError::invalid_str(&name.path, text, detail));
+            }
+        }
+    }
+}

@@ -1,0 +1,256 @@
+//! One object, as the catalog knows it.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::field::{FieldPath, Segment};
+use crate::kind::Kind;
+use crate::selector::{Labels, Selector};
+use crate::v1alpha1::Transport;
+
+/// Which object of a namespace.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Id {
+    /// Its kind.
+    pub kind: Kind,
+    /// Its `metadata.name`.
+    pub name: Arc<str>,
+}
+
+impl fmt::Display for Id {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} \"{}\"", self.kind, self.name)
+    }
+}
+
+/// Which object of the cluster.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ObjectKey {
+    /// Its namespace.
+    pub namespace: Arc<str>,
+    /// Its kind and name there.
+    pub id: Id,
+}
+
+impl ObjectKey {
+    /// The key of an object by its names.
+    pub fn new(kind: Kind, namespace: impl Into<Arc<str>>, name: impl Into<Arc<str>>) -> Self {
+        Self { namespace: namespace.into(), id: Id { kind, name: name.into() } }
+    }
+}
+
+impl fmt::Display for ObjectKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}/{}", self.id.kind, self.namespace, self.id.name)
+    }
+}
+
+/// Something that only one object on a server may have.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Claim {
+    /// The name of a tool, prompt or resource.
+    Name(Kind, Box<str>),
+    /// The URI of a resource; placeholders are equal whatever their names.
+    Uri(Box<str>),
+    /// An HTTP method and a path; placeholders are equal whatever their names.
+    Route(Box<str>, Box<str>),
+}
+
+impl Claim {
+    /// What a sentence calls it: `tool "search"`.
+    #[must_use]
+    pub fn noun(&self) -> &'static str {
+        match self {
+            Self::Name(kind, _) => kind.noun(),
+            Self::Uri(_) => "URI",
+            Self::Route(..) => "operation",
+        }
+    }
+
+    /// The value of which there is a second.
+    #[must_use]
+    pub fn value(&self) -> String {
+        match self {
+            Self::Name(_, name) => name.to_string(),
+            Self::Uri(uri) => uri.to_string(),
+            Self::Route(method, path) => format!("{method} {path}"),
+        }
+    }
+}
+
+/// A claim and the field that makes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Claimed {
+    /// What is claimed.
+    pub claim: Claim,
+    /// By which field.
+    pub field: FieldPath,
+}
+
+/// Age, by which conflicts are settled: the oldest wins, and of equals the first by name.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Rank {
+    /// `metadata.creationTimestamp`, which sorts as text.
+    created: Box<str>,
+    name: Arc<str>,
+    kind: Kind,
+}
+
+/// What the catalog keeps of an object, read leniently: a part of the wrong shape counts as absent.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Entry {
+    /// Which object.
+    pub key: ObjectKey,
+    /// `metadata.uid`.
+    pub uid: Box<str>,
+    /// `metadata.generation`.
+    pub generation: i64,
+    /// `metadata.creationTimestamp`, RFC 3339 in UTC.
+    pub created: Option<Box<str>>,
+    /// Whether `metadata.deletionTimestamp` is set.
+    pub deleting: bool,
+    /// `metadata.labels`.
+    pub labels: Labels,
+    /// Whether it keeps every rule that needs only itself. One that does not is neither served nor in anyone's way.
+    pub valid: bool,
+    /// What it claims on each server that offers it; nothing for a server.
+    pub claims: Vec<Claimed>,
+    /// Names of the Services that it calls.
+    pub services: Vec<Box<str>>,
+    /// What a server selects; `None` for nothing, and for other kinds.
+    pub selector: Option<Selector>,
+    /// How a server speaks.
+    pub transport: Transport,
+    /// The object as compact JSON, without `managedFields`; empty where the catalog is only used to check.
+    pub document: Arc<str>,
+}
+
+impl Entry {
+    /// Reads an object. `namespace` is used where the object does not name one, as before it is stored.
+    #[must_use]
+    pub fn read(kind: Kind, namespace: &str, object: &Value) -> Self {
+        let metadata = object.get("metadata").unwrap_or(&Value::Null);
+        let spec = object.get("spec").unwrap_or(&Value::Null);
+        let text = |field: &str| metadata.get(field).and_then(Value::as_str).unwrap_or_default();
+        let labels = metadata.get("labels").and_then(Value::as_object).into_iter().flatten();
+        let namespace = Some(text("namespace")).filter(|own| !own.is_empty()).unwrap_or(namespace);
+        let transport = spec.get("transport").and_then(Value::as_str).and_then(Transport::from_name);
+        Self {
+            key: ObjectKey::new(kind, namespace, text("name")),
+            uid: text("uid").into(),
+            generation: metadata.get("generation").and_then(Value::as_i64).unwrap_or_default(),
+            created: metadata.get("creationTimestamp").and_then(Value::as_str).map(Into::into),
+            deleting: metadata.get("deletionTimestamp").is_some_and(|time| !time.is_null()),
+            labels: labels
+                .filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned())))
+                .collect(),
+            valid: true,
+            claims: claims(kind, text("name"), spec),
+            services: services(spec),
+            selector: if kind == Kind::Server { Selector::read(spec.get("toolSelector")) } else { None },
+            transport: transport.unwrap_or_default(),
+            document: Arc::from(""),
+        }
+    }
+
+    /// With the object's own text, for a catalog from which the controller reads.
+    #[must_use]
+    pub fn with_document(mut self, document: impl Into<Arc<str>>) -> Self {
+        self.document = document.into();
+        self
+    }
+
+    /// Marked as breaking a rule, where `valid` says so.
+    #[must_use]
+    pub const fn with_validity(mut self, valid: bool) -> Self {
+        self.valid = valid;
+        self
+    }
+
+    /// Where it stands among those that claim the same.
+    #[must_use]
+    pub fn rank(&self) -> Rank {
+        // What is not stored yet is younger than anything stored: `~` sorts after every digit.
+        let created = self.created.clone().unwrap_or_else(|| "~".into());
+        Rank { created, name: Arc::clone(&self.key.id.name), kind: self.key.id.kind }
+    }
+
+    /// Whether this and a later state of the same object mean the same for every other object.
+    pub(super) fn concerns_as(&self, later: &Self) -> bool {
+        let of = |entry: &Self| (entry.uid.clone(), entry.generation, entry.deleting, entry.valid);
+        of(self) == of(later) && self.claims_as(later)
+    }
+
+    /// Whether the two make the same claims to the same servers, so that one may stand for the other.
+    pub(super) fn claims_as(&self, other: &Self) -> bool {
+        self.labels == other.labels && self.claims == other.claims && self.selector == other.selector
+    }
+}
+
+fn claims(kind: Kind, object_name: &str, spec: &Value) -> Vec<Claimed> {
+    if kind == Kind::Server {
+        return Vec::new();
+    }
+    let name = spec.get("name").and_then(Value::as_str).unwrap_or(object_name);
+    let mut claims = Vec::new();
+    if !name.is_empty() {
+        claims
+            .push(Claimed { claim: Claim::Name(kind, name.into()), field: FieldPath::of(["spec", "name"]) });
+    }
+    if kind != Kind::Resource {
+        return claims;
+    }
+    if let Some(uri) = spec.pointer("/content/uri").and_then(Value::as_str) {
+        claims.push(Claimed { claim: uri_claim(uri), field: FieldPath::of(["spec", "content", "uri"]) });
+    }
+    let operations = spec.get("operations").and_then(Value::as_array).into_iter().flatten();
+    for (index, operation) in operations.enumerate() {
+        let at = |field: &str| {
+            let path = FieldPath::of(["spec", "operations"]);
+            path.join(Segment::Index(index)).join(Segment::Field(field.to_owned()))
+        };
+        let method = operation.get("method").and_then(Value::as_str).unwrap_or("GET");
+        let Some(path) = operation.get("ingressPath").and_then(Value::as_str) else { continue };
+        let route = Claim::Route(method.into(), anonymous(path).into());
+        claims.push(Claimed { claim: route, field: at("ingressPath") });
+        let own = operation.get("uri").and_then(Value::as_str);
+        match own {
+            Some(uri) if method == "GET" => claims.push(Claimed { claim: uri_claim(uri), field: at("uri") }),
+            None if method == "GET" => {
+                let uri = format!("resource://{name}{path}");
+                claims.push(Claimed { claim: uri_claim(&uri), field: at("ingressPath") });
+            }
+            _ => {}
+        }
+    }
+    claims
+}
+
+fn uri_claim(uri: &str) -> Claim {
+    Claim::Uri(anonymous(uri).into())
+}
+
+/// The template with its placeholders' names left out.
+fn anonymous(template: &str) -> String {
+    let mut out = String::with_capacity(template.len());
+    let mut rest = template;
+    while let Some((before, after)) = rest.split_once('{') {
+        let Some((_, tail)) = after.split_once('}') else { break };
+        out.push_str(before);
+        out.push_str("{}");
+        rest = tail;
+    }
+    out.push_str(rest);
+    out
+}
+
+fn services(spec: &Value) -> Vec<Box<str>> {
+    let one = |holder: &Value| holder.pointer("/service/name").and_then(Value::as_str).map(Box::<str>::from);
+    let operations = spec.get("operations").and_then(Value::as_array).into_iter().flatten();
+    let mut services: Vec<_> = one(spec).into_iter().chain(operations.filter_map(one)).collect();
+    services.sort_unstable();
+    services.dedup();
+    services
+}

@@ -1,0 +1,237 @@
+//! Every object of the cluster, by namespace, kept up by watches: what lets a webhook decide across objects without
+//! asking the API server, and lets the controller find out what a change concerns.
+//!
+//! One writer feeds it; readers share it behind one lock.
+
+mod check;
+mod conflict;
+mod entry;
+mod index;
+
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+pub use conflict::{Conflict, Offers, settle, standing};
+pub use entry::{Claim, Claimed, Entry, Id, ObjectKey, Rank};
+pub use index::Index;
+
+use crate::kind::Kind;
+
+/// How long an admitted object stands in the catalog before the watch shows it.
+pub const RESERVATION: Duration = Duration::from_secs(5);
+
+/// How many reservations there may be; past that an admitted object is not reserved, and the controller settles a
+/// conflict if there is one.
+const MAX_RESERVATIONS: usize = 10_000;
+
+/// Objects whose reconciliation a change calls for.
+pub type Affected = BTreeSet<ObjectKey>;
+
+/// Every object of the cluster.
+#[derive(Debug, Default)]
+pub struct Catalog {
+    observed: HashMap<Arc<str>, Index>,
+    /// Names of the Services, by namespace.
+    services: HashMap<Arc<str>, HashSet<Box<str>>>,
+    reserved: Reservations,
+}
+
+#[derive(Debug, Default)]
+struct Reservations {
+    by_namespace: HashMap<Arc<str>, Index>,
+    /// Until when each stands.
+    until: HashMap<ObjectKey, Instant>,
+    /// In the order in which they expire. One that was seen by the watch, or renewed, is no longer in `until` at that time.
+    expiry: VecDeque<(Instant, ObjectKey)>,
+}
+
+impl PartialEq for Catalog {
+    /// Equal in what was observed.
+    fn eq(&self, other: &Self) -> bool {
+        self.observed == other.observed && self.services == other.services
+    }
+}
+
+impl Catalog {
+    /// The objects of a namespace, if there are any.
+    #[must_use]
+    pub fn namespace(&self, namespace: &str) -> Option<&Index> {
+        self.observed.get(namespace)
+    }
+
+    /// An object.
+    #[must_use]
+    pub fn get(&self, key: &ObjectKey) -> Option<&Entry> {
+        self.observed.get(&key.namespace)?.get(&key.id)
+    }
+
+    /// A server.
+    #[must_use]
+    pub fn server(&self, namespace: &str, name: &str) -> Option<&Entry> {
+        self.get(&ObjectKey::new(Kind::Server, namespace, name))
+    }
+
+    /// Every object.
+    pub fn entries(&self) -> impl Iterator<Item = &Entry> {
+        self.observed.values().flat_map(Index::entries)
+    }
+
+    /// How many objects of a kind there are.
+    #[must_use]
+    pub fn count(&self, kind: Kind) -> usize {
+        self.observed.values().map(|index| index.of_kind(kind).count()).sum()
+    }
+
+    /// Whether a Service of this name exists.
+    #[must_use]
+    pub fn has_service(&self, namespace: &str, name: &str) -> bool {
+        self.services.get(namespace).is_some_and(|names| names.contains(name))
+    }
+
+    /// An object was created or changed.
+    pub fn apply(&mut self, entry: Entry) -> Affected {
+        let key = entry.key.clone();
+        self.reserved.observed(&entry);
+        let index = self.observed.entry(Arc::clone(&key.namespace)).or_default();
+        let mut affected = index.get(&key.id).map(|before| concerned(index, before)).unwrap_or_default();
+        let before = index.insert(entry);
+        if let Some(now) = index.get(&key.id) {
+            // A status written by the operator itself comes back here; it concerns nobody else.
+            if before.is_some_and(|before| before.concerns_as(now)) {
+                return Affected::from([key]);
+            }
+            affected.extend(concerned(index, now));
+        }
+        affected
+    }
+
+    /// An object was deleted.
+    pub fn delete(&mut self, key: &ObjectKey) -> Affected {
+        let Some(index) = self.observed.get_mut(&key.namespace) else { return Affected::new() };
+        let affected = index.get(&key.id).map(|before| concerned(index, before)).unwrap_or_default();
+        index.remove(&key.id);
+        if index.is_empty() {
+            self.observed.remove(&key.namespace);
+        }
+        affected
+    }
+
+    /// A watch has listed all objects of a kind: what is not among them is gone.
+    pub fn reset(&mut self, kind: Kind, entries: impl IntoIterator<Item = Entry>) -> Affected {
+        let mut gone: HashSet<ObjectKey> = self
+            .observed
+            .values()
+            .flat_map(|index| index.of_kind(kind))
+            .map(|entry| entry.key.clone())
+            .collect();
+        let mut affected = Affected::new();
+        for entry in entries {
+            gone.remove(&entry.key);
+            affected.extend(self.apply(entry));
+        }
+        for key in gone {
+            affected.extend(self.delete(&key));
+            affected.insert(key);
+        }
+        affected
+    }
+
+    /// A Service was created.
+    pub fn apply_service(&mut self, namespace: &str, name: &str) -> Affected {
+        if !self.services.entry(Arc::from(namespace)).or_default().insert(name.into()) {
+            return Affected::new();
+        }
+        self.callers(namespace, name)
+    }
+
+    /// A Service was deleted.
+    pub fn delete_service(&mut self, namespace: &str, name: &str) -> Affected {
+        let Some(names) = self.services.get_mut(namespace) else { return Affected::new() };
+        let was_there = names.remove(name);
+        if names.is_empty() {
+            self.services.remove(namespace);
+        }
+        if was_there { self.callers(namespace, name) } else { Affected::new() }
+    }
+
+    /// A watch has listed all Services.
+    pub fn reset_services<'a>(&mut self, services: impl IntoIterator<Item = (&'a str, &'a str)>) -> Affected {
+        let mut gone: HashSet<(Arc<str>, Box<str>)> = HashSet::new();
+        for (namespace, names) in &self.services {
+            gone.extend(names.iter().map(|name| (Arc::clone(namespace), name.clone())));
+        }
+        let mut affected = Affected::new();
+        for (namespace, name) in services {
+            gone.remove(&(Arc::from(namespace), name.into()));
+            affected.extend(self.apply_service(namespace, name));
+        }
+        for (namespace, name) in gone {
+            affected.extend(self.delete_service(&namespace, &name));
+        }
+        affected
+    }
+
+    fn callers(&self, namespace: &str, service: &str) -> Affected {
+        let index = self.observed.get(namespace);
+        let callers = index.into_iter().flat_map(|index| index.callers(service));
+        callers.map(|id| ObjectKey { namespace: Arc::from(namespace), id: id.clone() }).collect()
+    }
+
+    /// Records that an object was admitted, until the watch shows it or [`RESERVATION`] has passed. Not for a dry run.
+    pub fn reserve(&mut self, candidate: Entry, now: Instant) {
+        self.reserved.expire(now);
+        if self.reserved.expiry.len() < MAX_RESERVATIONS && !candidate.key.id.name.is_empty() {
+            let key = candidate.key.clone();
+            self.reserved.by_namespace.entry(Arc::clone(&key.namespace)).or_default().insert(candidate);
+            self.reserved.until.insert(key.clone(), now + RESERVATION);
+            self.reserved.expiry.push_back((now + RESERVATION, key));
+        }
+    }
+}
+
+impl Reservations {
+    fn expire(&mut self, now: Instant) {
+        while self.expiry.front().is_some_and(|(until, _)| *until <= now) {
+            if let Some((_, key)) = self.expiry.pop_front()
+                && self.until.get(&key).is_some_and(|until| *until <= now)
+            {
+                self.remove(&key);
+            }
+        }
+    }
+
+    fn observed(&mut self, entry: &Entry) {
+        let reserved = self.by_namespace.get(&entry.key.namespace).and_then(|index| index.get(&entry.key.id));
+        if reserved.is_some_and(|reserved| reserved.claims_as(entry)) {
+            self.remove(&entry.key);
+        }
+    }
+
+    fn remove(&mut self, key: &ObjectKey) {
+        self.until.remove(key);
+        if let Some(index) = self.by_namespace.get_mut(&key.namespace) {
+            index.remove(&key.id);
+            if index.is_empty() {
+                self.by_namespace.remove(&key.namespace);
+            }
+        }
+    }
+}
+
+/// Whom an object concerns: itself; of what is selected, the servers that select it and those that claim the same; of
+/// a server, all that it selects.
+fn concerned(index: &Index, entry: &Entry) -> Affected {
+    let key = |id: Id| ObjectKey { namespace: Arc::clone(&entry.key.namespace), id };
+    let mut affected = Affected::from([entry.key.clone()]);
+    if entry.key.id.kind == Kind::Server {
+        let selected = entry.selector.iter().flat_map(|selector| index.selected(selector));
+        affected.extend(selected.map(|member| member.key.clone()));
+        return affected;
+    }
+    affected
+        .extend(index.selecting(&entry.labels).into_iter().map(|name| key(Id { kind: Kind::Server, name })));
+    let claims = entry.claims.iter().map(|claimed| &claimed.claim);
+    affected.extend(claims.flat_map(|claim| index.claimants(claim)).map(|rival| rival.key.clone()));
+    affected
+}

@@ -1,0 +1,107 @@
+//! What is filled in where an object says nothing.
+//!
+//! Static defaults stand in the CRD's schema, so that they hold without a webhook; here they are filled in from it.
+//! The rest needs the object: requests by transport, the name of a tool, the finalizer.
+
+use serde_json::{Map, Value, json};
+
+use crate::kind::Kind;
+use crate::v1alpha1::Transport;
+use crate::validate::quantity::Quantity;
+use crate::validate::structural;
+
+/// The finalizer of servers with `redis`, for what lies outside the cluster's objects.
+pub const FINALIZER: &str = "mcp.example.com/finalizer";
+
+/// CPU and memory that a server's container asks for where its author asked for nothing.
+#[must_use]
+pub const fn requests(transport: Transport) -> [(&'static str, &'static str); 2] {
+    match transport {
+        Transport::Stdio => [("cpu", "50m"), ("memory", "64Mi")],
+        Transport::Http => [("cpu", "100m"), ("memory", "128Mi")],
+        Transport::StreamableHttp => [("cpu", "200m"), ("memory", "256Mi")],
+    }
+}
+
+/// Fills in every default. `old` is the stored object on an update: where the transport changed, requests that still
+/// equal the old transport's defaults become the new one's.
+///
+/// A second pass changes nothing, and a value of the wrong type is left as it is.
+pub fn apply(kind: Kind, object: &mut Value, old: Option<&Value>) {
+    structural::fill_defaults(kind, object);
+    if kind == Kind::Server {
+        fill_requests(object, old);
+        add_finalizer(object);
+    } else {
+        fill_name(object);
+    }
+}
+
+fn fill_name(object: &mut Value) {
+    let name = object.pointer("/metadata/name").and_then(Value::as_str).filter(|name| !name.is_empty());
+    let Some(name) = name.map(str::to_owned) else { return };
+    if let Some(Value::Object(spec)) = object.get_mut("spec") {
+        spec.entry("name").or_insert(Value::String(name));
+    }
+}
+
+fn transport(object: &Value) -> Option<Transport> {
+    Transport::from_name(object.pointer("/spec/transport")?.as_str()?)
+}
+
+fn fill_requests(object: &mut Value, old: Option<&Value>) {
+    let Some(transport) = transport(object) else { return };
+    let before = old.and_then(self::transport).filter(|before| *before != transport);
+    let stale = before.map(requests);
+    let Some(Value::Object(spec)) = object.get_mut("spec") else { return };
+    let Value::Object(resources) = spec.entry("resources").or_insert_with(|| json!({})) else { return };
+    let limits = resources.get("limits").cloned().unwrap_or_default();
+    let Value::Object(wanted) = resources.entry("requests").or_insert_with(|| json!({})) else { return };
+    for (resource, default) in requests(transport) {
+        let of_old = stale.and_then(|stale| stale.into_iter().find(|(name, _)| *name == resource));
+        fill_request(wanted, resource, default, of_old.map(|(_, request)| request), limits.get(resource));
+    }
+}
+
+fn fill_request(
+    wanted: &mut Map<String, Value>,
+    resource: &str,
+    default: &str,
+    of_old: Option<&str>,
+    limit: Option<&Value>,
+) {
+    let given = wanted.get(resource);
+    let still_old = given.is_some_and(|given| of_old.is_some_and(|old| equal(given, &Value::from(old))));
+    if given.is_some() && !still_old {
+        return;
+    }
+    // A limit below the default would refuse the pod.
+    let request =
+        limit.filter(|limit| below(limit, default)).cloned().unwrap_or_else(|| Value::from(default));
+    wanted.insert(resource.to_owned(), request);
+}
+
+fn equal(a: &Value, b: &Value) -> bool {
+    matches!((Quantity::from_json(a), Quantity::from_json(b)), (Ok(a), Ok(b)) if a == b)
+}
+
+fn below(limit: &Value, default: &str) -> bool {
+    match (Quantity::from_json(limit), default.parse::<Quantity>()) {
+        (Ok(limit), Ok(default)) => limit < default,
+        _ => false,
+    }
+}
+
+fn add_finalizer(object: &mut Value) {
+    let wants = object.pointer("/spec/redis").is_some_and(Value::is_object);
+    let deleting = object.pointer("/metadata/deletionTimestamp").is_some_and(|time| !time.is_null());
+    if !wants || deleting {
+        return;
+    }
+    let Some(Value::Object(metadata)) = object.get_mut("metadata") else { return };
+    if let Value::Array(finalizers) = metadata.entry("finalizers").or_insert_with(|| json!([]))
+        && !finalizers.iter().any(|finalizer| finalizer == FINALIZER)
+    {
+        finalizers.push(FINALIZER.into());
+    }
+}
