@@ -105,3 +105,108 @@ fn add_finalizer(object: &mut Value) {
         finalizers.push(FINALIZER.into());
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mk_server(spec: Value) -> Value {
+        json!({"metadata": {"name": "s"}, "spec": spec})
+    }
+
+    fn defaulted(spec: Value) -> Value {
+        let mut object = mk_server(spec);
+        apply(Kind::Server, &mut object, None);
+        object
+    }
+
+    #[test]
+    fn requests_follow_the_transport() {
+        for (transport, cpu, memory) in
+            [("stdio", "50m", "64Mi"), ("http", "100m", "128Mi"), ("streamable-http", "200m", "256Mi")]
+        {
+            let object = defaulted(json!({"transport": transport}));
+            assert_eq!(
+                object["spec"]["resources"]["requests"],
+                json!({"cpu": cpu, "memory": memory}),
+                "{transport}"
+            );
+            assert_eq!(object["spec"]["resources"].get("limits"), None);
+        }
+    }
+
+    #[test]
+    fn a_given_request_stays_and_the_other_is_filled_in() {
+        let object = defaulted(json!({"resources": {"requests": {"cpu": 1}}}));
+        assert_eq!(object["spec"]["resources"]["requests"], json!({"cpu": 1, "memory": "256Mi"}));
+    }
+
+    #[test]
+    fn a_limit_below_the_default_request_becomes_the_request() {
+        let object = defaulted(json!({"resources": {"limits": {"cpu": "150m", "memory": "1Gi"}}}));
+        assert_eq!(object["spec"]["resources"]["requests"], json!({"cpu": "150m", "memory": "256Mi"}));
+    }
+
+    #[test]
+    fn a_change_of_transport_recomputes_only_what_still_equals_the_old_default() {
+        let old = defaulted(json!({"transport": "streamable-http"}));
+        let mut new = old.clone();
+        new["spec"]["transport"] = "stdio".into();
+        new["spec"]["resources"]["requests"]["memory"] = "300Mi".into();
+        apply(Kind::Server, &mut new, Some(&old));
+        assert_eq!(new["spec"]["resources"]["requests"], json!({"cpu": "50m", "memory": "300Mi"}));
+    }
+
+    #[test]
+    fn static_defaults_come_from_the_crd() {
+        let spec = &defaulted(json!({"redis": {"serviceName": "redis"}}))["spec"];
+        for (pointer, expected) in [
+            ("/transport", json!("streamable-http")),
+            ("/port", json!(8080)),
+            ("/path", json!("/mcp")),
+            ("/replicas", json!(1)),
+            ("/imagePullPolicy", json!("IfNotPresent")),
+            ("/redis/port", json!(6379)),
+            ("/redis/database", json!(0)),
+            ("/redis/tls", json!(false)),
+        ] {
+            assert_eq!(spec.pointer(pointer), Some(&expected), "{pointer}");
+        }
+        assert_eq!(spec.get("ingress"), None);
+    }
+
+    #[test]
+    fn only_a_server_with_redis_gets_the_finalizer() {
+        assert_eq!(
+            defaulted(json!({"redis": {"serviceName": "r"}}))["metadata"]["finalizers"],
+            json!([FINALIZER])
+        );
+        assert_eq!(defaulted(json!({}))["metadata"].get("finalizers"), None);
+    }
+
+    #[test]
+    fn a_tool_is_called_by_its_objects_name() {
+        let mut tool =
+            json!({"metadata": {"name": "search"}, "spec": {"service": {"name": "s", "port": 80}}});
+        apply(Kind::Tool, &mut tool, None);
+        assert_eq!(tool["spec"]["name"], "search");
+        assert_eq!(tool["spec"]["method"], "POST");
+        assert_eq!(tool["spec"]["inputSchema"], json!({}));
+        assert_eq!(tool["spec"]["service"]["path"], "/");
+    }
+
+    #[test]
+    fn values_of_the_wrong_type_are_left_as_they_are() {
+        for spec in [
+            json!("text"),
+            json!({"resources": 3}),
+            json!({"resources": {"requests": []}}),
+            json!({"redis": "r"}),
+        ] {
+            let object = defaulted(spec.clone());
+            for (field, value) in spec.as_object().into_iter().flatten() {
+                assert_eq!(&object["spec"][field], value);
+            }
+        }
+    }
+}

@@ -179,7 +179,9 @@ impl Entry {
 
     /// Whether this and a later state of the same object mean the same for every other object.
     pub(super) fn concerns_as(&self, later: &Self) -> bool {
-        let of = |entry: &Self| (entry.uid.clone(), entry.generation, entry.deleting, entry.valid);
+        let of = |entry: &Self| {
+            (entry.uid.clone(), entry.created.clone(), entry.generation, entry.deleting, entry.valid)
+        };
         of(self) == of(later) && self.claims_as(later)
     }
 

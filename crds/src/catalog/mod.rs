@@ -7,6 +7,8 @@ mod check;
 mod conflict;
 mod entry;
 mod index;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
