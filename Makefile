@@ -1,0 +1,71 @@
+# Every verb of the project. `make help` lists them.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+CARGO ?= cargo
+# The cluster that run, install and uninstall speak to: yours, or the local one where it is there.
+KUBECONFIG ?= $(wildcard .cluster/kubeconfig)
+export KUBECONFIG
+
+KUBECTL = hack/kubectl.sh
+
+##@ Try it
+.PHONY: help demo
+help: ## List the verbs
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: ## From nothing to a running operator: apply the samples, then a dozen wrong manifests
+	hack/demo.sh
+
+##@ Test
+.PHONY: test test-fast bench coverage
+test: ## Everything: fast tests, then those on a real API server
+	hack/test.sh all
+
+test-fast: ## Tests that need no cluster
+	hack/test.sh fast
+
+bench: ## Measure, and print each figure with what it is compared with
+	hack/bench.sh
+
+coverage: ## Which lines the fast tests reach, as a table
+	hack/coverage.sh
+
+##@ Change it
+.PHONY: check lint format fix generate manifests
+check: lint ## Everything that CI looks at before it tests: lint, generated files, each crate alone, dependencies
+	hack/check.sh
+
+lint: ## Formatting, clippy with warnings as errors, shell scripts' syntax
+	hack/lint.sh
+
+format: ## Format the code
+	$(CARGO) fmt --all
+
+fix: format ## Format, and let clippy mend what it can
+	$(CARGO) clippy --workspace --all-targets --fix --allow-dirty --allow-staged
+
+generate: manifests ## Write every generated file: manifests, and documentation made from tests
+	UPDATE=1 $(CARGO) test --quiet --test it docs
+
+manifests: ## Write the generated manifests: CRDs and webhook configurations
+	$(CARGO) run --quiet -- crds --output-dir config/crd/bases
+	$(CARGO) run --quiet --example webhook-manifests > config/webhook/manifests.yaml
+
+##@ Run it
+.PHONY: control-plane cluster-down run install uninstall
+control-plane: ## Start a local API server; its kubeconfig is .cluster/kubeconfig
+	hack/control-plane.sh up
+
+cluster-down: ## End it, and leave nothing behind
+	hack/control-plane.sh down
+
+install: ## Install the CRDs into the cluster
+	$(KUBECTL) apply -f config/crd/bases
+
+uninstall: ## Remove the CRDs, and with them every object of theirs
+	$(KUBECTL) delete --ignore-not-found -f config/crd/bases
+
+run: ## Run the operator on this machine against the cluster, admission included
+	hack/run.sh

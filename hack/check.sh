@@ -1,0 +1,26 @@
+#!/usr/bin/env bash
+# What CI looks at before it tests, beside lint: each crate alone, dependencies, generated files.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+# Cargo unifies features of packages that are built together; alone, a crate shows what it forgot to ask for.
+for crate in mcp-crds mcp-certs mcp-webhook mcp-operator; do
+	echo "check: $crate alone" >&2
+	cargo check --quiet --package "$crate"
+done
+
+echo "check: dependencies" >&2
+deny=$(hack/tool.sh cargo-deny)
+"$deny" --offline check --hide-inclusion-graph bans licenses sources
+
+echo "check: generated files" >&2
+make --silent generate
+if ! git diff --exit-code --stat -- config docs; then
+	echo "generated files differ from what is committed: run 'make generate' and commit the result" >&2
+	exit 1
+fi
+untracked=$(git ls-files --others --exclude-standard -- config docs)
+if [[ -n $untracked ]]; then
+	echo "generated and not committed: $untracked" >&2
+	exit 1
+fi

@@ -1,0 +1,57 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+)
+
+// readCommands passes on the lines of the input, and calls ended at its end. That is how a test owns a cluster: the
+// kernel closes the test's end of the pipe whatever becomes of the test.
+func readCommands(ctx context.Context, input io.Reader, commands chan<- string, ended func()) {
+	defer ended()
+	lines := bufio.NewScanner(input)
+	for lines.Scan() {
+		command := strings.TrimSpace(lines.Text())
+		if command == "" {
+			continue
+		}
+		select {
+		case commands <- command:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// answer carries a command out and says so in one line.
+func answer(ctx context.Context, server *apiServer, command string) {
+	err := carryOut(ctx, server, command)
+	if err != nil {
+		text := strings.Join(strings.Fields(err.Error()), " ")
+		fmt.Fprintf(os.Stdout, "error %s: %s\n", command, text)
+		return
+	}
+	fmt.Fprintf(os.Stdout, "ok %s\n", command)
+}
+
+func carryOut(ctx context.Context, server *apiServer, command string) error {
+	switch command {
+	case "start-apiserver":
+		return server.start(ctx)
+	case "stop-apiserver":
+		return server.stop()
+	case "restart-apiserver":
+		return server.restart(ctx)
+	case "kill-apiserver":
+		return server.kill()
+	case "pause-apiserver":
+		return server.pause()
+	case "resume-apiserver":
+		return server.resume()
+	}
+	return fmt.Errorf("no such command")
+}

@@ -1,0 +1,11 @@
+#!/usr/bin/env bash
+# Runs the operator on this machine, against the cluster of $KUBECONFIG or the local control plane. Its webhooks are
+# registered by URL, so the API server must reach this machine at WEBHOOK_HOST (default 127.0.0.1).
+set -euo pipefail
+cd "$(dirname "$0")/.."
+if [[ -z ${KUBECONFIG:-} && -e .cluster/kubeconfig ]]; then
+	export KUBECONFIG=$PWD/.cluster/kubeconfig
+fi
+cargo build --quiet --bin mcp-operator
+exec "${CARGO_TARGET_DIR:-target}/debug/mcp-operator" run \
+	--webhook-url "https://${WEBHOOK_HOST:-127.0.0.1}:${WEBHOOK_PORT:-9443}" "$@"
