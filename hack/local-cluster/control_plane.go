@@ -30,10 +30,14 @@ type controlPlaneOptions struct {
 func controlPlaneCommand(arguments []string) int {
 	var options controlPlaneOptions
 	flags := flag.NewFlagSet("control-plane", flag.ContinueOnError)
-	flags.StringVar(&options.kubeconfig, "kubeconfig", "", "`file` to write the administrator's kubeconfig to when all is ready (needed)")
-	flags.StringVar(&options.directory, "dir", "", "`directory` for all data, new or empty, removed at the end (default: a new one under TMPDIR)")
-	flags.StringVar(&options.logDirectory, "log-dir", "", "`directory` to keep the components' logs in (default: inside --dir, gone at the end)")
-	flags.BoolVar(&options.exitWithStdin, "exit-with-stdin", false, "take commands from the standard input, and end when it closes")
+	flags.StringVar(&options.kubeconfig, "kubeconfig", "",
+		"`file` to write the administrator's kubeconfig to when all is ready (needed)")
+	flags.StringVar(&options.directory, "dir", "",
+		"`directory` for all data, new or empty, removed at the end (default: a new one under TMPDIR)")
+	flags.StringVar(&options.logDirectory, "log-dir", "",
+		"`directory` to keep the components' logs in (default: inside --dir, gone at the end)")
+	flags.BoolVar(&options.exitWithStdin, "exit-with-stdin", false,
+		"take commands from the standard input, and end when it closes")
 	flags.DurationVar(&options.timeout, "timeout", 2*time.Minute, "how long a start may take")
 	if err := flags.Parse(arguments); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
@@ -72,7 +76,12 @@ func stopOnSignals(end context.CancelCauseFunc) {
 }
 
 // runControlPlane returns when the context ends, or sooner where something fails. Then nothing is left.
-func runControlPlane(ctx context.Context, end context.CancelCauseFunc, options controlPlaneOptions, commands <-chan string) (err error) {
+func runControlPlane(
+	ctx context.Context,
+	end context.CancelCauseFunc,
+	options controlPlaneOptions,
+	commands <-chan string,
+) (err error) {
 	options.kubeconfig, err = filepath.Abs(options.kubeconfig)
 	if err != nil {
 		return err

@@ -158,7 +158,10 @@ func writeCredentials(directory string, now time.Time) (*credentials, error) {
 		return nil, err
 	}
 	server, err := ca.server(now,
-		[]string{"kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local", "localhost"},
+		[]string{
+			"kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local",
+			"localhost",
+		},
 		[]net.IP{net.IPv4(127, 0, 0, 1), firstServiceAddress})
 	if err != nil {
 		return nil, err
