@@ -9,6 +9,7 @@ pub mod crd;
 pub mod default;
 pub mod field;
 pub mod kind;
+pub mod labels;
 pub mod node;
 pub mod selector;
 pub mod v1alpha1;

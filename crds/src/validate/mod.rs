@@ -3,9 +3,14 @@
 //! [`object`] runs every rule that needs only the object; rules across objects are [`crate::catalog`]'s. The webhooks,
 //! the controller (for objects that came past them) and `mcp-operator check` all call these, so that they cannot differ.
 
+pub mod cron;
+pub mod duration;
+pub mod image;
 pub mod name;
+pub mod path;
 pub mod quantity;
 pub mod structural;
+pub mod uri;
 
 use serde_json::Value;
 

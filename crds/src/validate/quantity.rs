@@ -79,9 +79,9 @@ impl FromStr for Quantity {
             Some(b'+') => (false, text.get(1..).unwrap_or_default()),
             _ => (false, text),
         };
-        let (whole, rest) = split_at_first(unsigned, |c| !c.is_ascii_digit());
+        let (whole, rest) = split_digits(unsigned);
         let (fraction, suffix) = match rest.strip_prefix('.') {
-            Some(rest) => split_at_first(rest, |c| !c.is_ascii_digit()),
+            Some(rest) => split_digits(rest),
             None => ("", rest),
         };
         if whole.is_empty() && fraction.is_empty() {
@@ -164,8 +164,10 @@ fn value_of(digit: u8) -> u128 {
     u128::from(digit - b'0')
 }
 
-fn split_at_first(text: &str, end: fn(char) -> bool) -> (&str, &str) {
-    text.find(end).and_then(|at| text.split_at_checked(at)).unwrap_or((text, ""))
+/// The digits that a text begins with, and what follows them.
+fn split_digits(text: &str) -> (&str, &str) {
+    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    text.split_at_checked(end).unwrap_or((text, ""))
 }
 
 #[cfg(test)]
