@@ -7,9 +7,11 @@ pub mod cron;
 pub mod duration;
 pub mod image;
 pub mod name;
+mod nearest;
 pub mod path;
 pub mod quantity;
 pub mod structural;
+pub mod template;
 pub mod uri;
 
 use serde_json::Value;
