@@ -1,10 +1,10 @@
 //! Which of some names was probably meant.
 
 /// Names longer than this are compared by their beginnings.
-const MAX_LENGTH: usize = 64;
+const MAX_LENGTH: usize = 32;
 
 /// No more candidates than these are looked at.
-const MAX_CANDIDATES: usize = 256;
+const MAX_CANDIDATES: usize = 100;
 
 /// The candidate with the fewest characters inserted, removed, replaced or swapped with their neighbour; the first of
 /// several. The work is bounded, whatever the candidates.
