@@ -29,9 +29,10 @@ pub fn check(object: &Node<'_>, findings: &mut Findings) {
 
 /// P6: the text, or who answers instead.
 fn check_choice(spec: &Node<'_>, findings: &mut Findings) {
+    const ONE: &str = "give either template or service, and not both";
     let error = match (spec.has("template"), spec.has("service")) {
-        (true, true) => FieldError::forbidden(&spec.path, "may have only one of template and service"),
-        (false, false) => FieldError::required(&spec.path, "must have one of template and service"),
+        (true, true) => FieldError::forbidden(&spec.path, ONE),
+        (false, false) => FieldError::required(&spec.path, ONE),
         _ => return,
     };
     findings

@@ -41,8 +41,11 @@ impl Quantity {
         match value {
             Value::String(text) => text.parse(),
             Value::Number(number) => {
-                let units = number.as_i64().map(i128::from).or_else(|| number.as_u64().map(i128::from));
-                let nanos = units.ok_or(QuantityError::Type)?.saturating_mul(1_000_000_000);
+                // `2.0` is an integer to the API server as well.
+                let whole = |float: &f64| float.fract() == 0.0;
+                let float = || number.as_f64().filter(whole).map(|float| float as i128);
+                let units = number.as_i128().or_else(float).ok_or(QuantityError::Type)?;
+                let nanos = units.saturating_mul(1_000_000_000);
                 Ok(Self { nanos })
             }
             _ => Err(QuantityError::Type),
@@ -246,6 +249,7 @@ mod tests {
         assert_eq!(Quantity::from_json(&json!(-2)), Ok(quantity("-2")));
         assert_eq!(Quantity::from_json(&json!(u64::MAX)), Ok(quantity("18446744073709551615")));
         assert_eq!(Quantity::from_json(&json!("2")), Ok(quantity("2")));
+        assert_eq!(Quantity::from_json(&json!(2.0)), Ok(quantity("2")));
         for other in [json!(1.5), json!(true), json!([]), json!({})] {
             assert_eq!(Quantity::from_json(&other), Err(QuantityError::Type));
         }

@@ -31,11 +31,12 @@ pub fn check(object: &Node<'_>, findings: &mut Findings) {
 fn check_choice(spec: &Node<'_>, findings: &mut Findings) {
     let is_empty =
         spec.get("operations").is_some_and(|list| list.value.as_array().is_some_and(Vec::is_empty));
+    const ONE: &str = "give either content or operations, and not both";
     let error = match (spec.has("content"), spec.has("operations")) {
-        (true, true) => FieldError::forbidden(&spec.path, "may have only one of content and operations"),
-        (false, false) => FieldError::required(&spec.path, "must have one of content and operations"),
+        (true, true) => FieldError::forbidden(&spec.path, ONE),
+        (false, false) => FieldError::required(&spec.path, ONE),
         (false, true) if is_empty => {
-            FieldError::required(&spec.path, "must have content, or at least one of operations")
+            FieldError::required(&spec.path, "give at least one operation, or content")
         }
         _ => return,
     };
@@ -51,9 +52,10 @@ fn check_content(content: &Node<'_>, findings: &mut Findings) {
         findings.error(FieldError::invalid_str(&content.path.field("uri"), uri, error));
     }
     check_media_type(content, findings);
+    const ONE: &str = "give either text or blob, and not both";
     let choice = match (content.has("text"), content.has("blob")) {
-        (true, true) => Some(FieldError::forbidden(&content.path, "may have only one of text and blob")),
-        (false, false) => Some(FieldError::required(&content.path, "must have one of text and blob")),
+        (true, true) => Some(FieldError::forbidden(&content.path, ONE)),
+        (false, false) => Some(FieldError::required(&content.path, ONE)),
         _ => None,
     };
     if let Some(error) = choice {

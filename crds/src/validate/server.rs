@@ -46,7 +46,7 @@ fn check_stdio(spec: &Node<'_>, findings: &mut Findings) {
     let transport = || [spec.path.field("transport").to_owned()];
     let mut check_count = |path: &Path<'_>, parent: Option<&Value>, field: &str| {
         let count =
-            parent.and_then(|parent| parent.get(field)).filter(|count| count.as_i64().is_some_and(|n| n > 1));
+            parent.and_then(|parent| parent.get(field)).filter(|count| integer(count).is_some_and(|n| n > 1));
         if let Some(count) = count {
             findings.error(FieldError::invalid(&path.field(field), count, ONCE).depending_on(transport()));
         }
@@ -54,7 +54,10 @@ fn check_stdio(spec: &Node<'_>, findings: &mut Findings) {
     check_count(&spec.path, Some(spec.value), "replicas");
     check_count(&spec.path.field("autoscaling"), spec.value.get("autoscaling"), "maxReplicas");
     if !spec.has("image") {
-        let error = FieldError::required(&spec.path.field("image"), "stdio transport needs an image to run");
+        let error = FieldError::required(
+            &spec.path.field("image"),
+            "stdio transport needs an image, whose process the operator starts",
+        );
         findings.error(error.depending_on(transport()));
     } else if spec.get("command").is_none_or(|command| command.value.as_array().is_some_and(Vec::is_empty)) {
         let text =
@@ -102,10 +105,9 @@ fn check_schedule(spec: &Node<'_>, findings: &mut Findings) {
 /// S5.
 fn check_autoscaling(spec: &Node<'_>, findings: &mut Findings) {
     let Some(autoscaling) = spec.get("autoscaling") else { return };
-    let (Some(min), Some(max)) = (autoscaling.get("minReplicas"), autoscaling.get_i64("maxReplicas")) else {
-        return;
-    };
-    if min.value.as_i64().is_some_and(|min| min > max) {
+    let Some(min) = autoscaling.get("minReplicas") else { return };
+    let Some(max) = autoscaling.value.get("maxReplicas").and_then(integer) else { return };
+    if integer(min.value).is_some_and(|min| min > max) {
         let error = FieldError::invalid(
             &min.path,
             min.value,
@@ -138,7 +140,7 @@ fn gateway_complaint(key: &str, value: &Value) -> Option<String> {
         ("requestTimeout", Value::String(text)) => {
             parse_positive_duration(text).err().map(|error| error.to_string())
         }
-        ("requestTimeout", Value::Number(_)) => Some(DurationError::MissingUnit.to_string()),
+        ("requestTimeout", _) => integer(value).map(|_| DurationError::MissingUnit.to_string()),
         ("maxConcurrentRequests", _) if !is_positive_integer(value) => {
             Some("must be a positive integer".to_owned())
         }
@@ -152,9 +154,14 @@ fn is_positive_integer(value: &Value) -> bool {
         Value::String(digits) => {
             digits.bytes().all(|b| b.is_ascii_digit()) && digits.parse::<u64>().is_ok_and(|number| number > 0)
         }
-        Value::Number(number) => number.as_i64().is_none_or(|number| number > 0),
-        _ => true,
+        _ => integer(value).is_none_or(|number| number > 0),
     }
+}
+
+/// A JSON integer. `3.0` is one to the API server as well.
+fn integer(value: &Value) -> Option<i64> {
+    let whole = |float: &f64| float.fract() == 0.0;
+    value.as_i64().or_else(|| value.as_f64().filter(whole).map(|float| float as i64))
 }
 
 /// S10.
@@ -251,7 +258,7 @@ impl fmt::Display for Written<'_> {
 /// S12.
 fn check_security_context(spec: &Node<'_>, findings: &mut Findings) {
     let Some(context) = spec.get("securityContext") else { return };
-    if context.get_i64("runAsUser") == Some(0) {
+    if context.value.get("runAsUser").and_then(integer) == Some(0) {
         let path = context.path.field("runAsUser");
         if context.get_bool("runAsNonRoot") == Some(true) {
             let error =
@@ -317,7 +324,7 @@ fn check_disruption_budget(spec: &Node<'_>, findings: &mut Findings) {
     let Some(budget) = spec.get("podDisruptionBudget") else { return };
     if budget.has("minAvailable") && budget.has("maxUnavailable") {
         let error =
-            FieldError::forbidden(&budget.path, "may have only one of minAvailable and maxUnavailable");
+            FieldError::forbidden(&budget.path, "give either minAvailable or maxUnavailable, and not both");
         let fields = ["minAvailable", "maxUnavailable"];
         findings.error(error.depending_on(fields.map(|field| budget.path.field(field).to_owned())));
     }

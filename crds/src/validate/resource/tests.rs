@@ -59,7 +59,10 @@ fn one_of_content_and_operations() {
     assert_eq!(fields(json!({"content": text, "operations": []})), at(Reason::Forbidden, "spec"));
     assert_eq!(
         errors(json!({})),
-        [(Reason::Required, "spec: Required value: must have one of content and operations".to_owned())]
+        [(
+            Reason::Required,
+            "spec: Required value: give either content or operations, and not both".to_owned()
+        )]
     );
 }
 

@@ -94,6 +94,7 @@ fn stdio_is_one_process_in_an_image() {
         fields(stdio(json!({"autoscaling": {"maxReplicas": 2}}))),
         at(Reason::Invalid, "spec.autoscaling.maxReplicas")
     );
+    assert_eq!(fields(stdio(json!({"replicas": 3.0}))), at(Reason::Invalid, "spec.replicas"));
     assert_eq!(fields(json!({"transport": "stdio"})), at(Reason::Required, "spec.image"));
     assert_eq!(fields(json!({"transport": "stdio", "image": null})), at(Reason::Required, "spec.image"));
     assert_eq!(fields(json!({"transport": "http", "replicas": 3})), []);
