@@ -168,8 +168,19 @@ impl Leadership {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
+
+    /// What a writer asks, and the other end of it.
+    pub(crate) fn mk_leadership(me: &str) -> (watch::Sender<Option<Claim>>, Leadership) {
+        let (claims, claim) = watch::channel(None);
+        (claims, Leadership { me: me.into(), claim })
+    }
+
+    /// A claim that ends in so many seconds.
+    pub(crate) fn mk_claim(holder: &str, seconds: u64) -> Claim {
+        Claim { holder: holder.into(), expires: Instant::now() + Duration::from_secs(seconds) }
+    }
 
     fn settings(duration: u64, deadline: u64, retry: u64) -> Settings {
         Settings {
@@ -206,14 +217,13 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn leadership_ends_by_itself_when_the_claim_runs_out() {
-        let (claims, claim) = watch::channel(None);
-        let mut leadership = Leadership { me: "a".into(), claim };
+        let (claims, mut leadership) = mk_leadership("a");
         assert_eq!(leadership.check(), Err(NotLeading));
 
-        let expires = Instant::now() + Duration::from_secs(10);
-        claims.send_replace(Some(Claim { holder: "a".into(), expires }));
+        let claim = mk_claim("a", 10);
+        claims.send_replace(Some(claim.clone()));
         leadership.acquired().await.unwrap();
-        assert_eq!(leadership.check(), Ok(expires));
+        assert_eq!(leadership.check(), Ok(claim.expires));
 
         tokio::time::advance(Duration::from_secs(10)).await;
         assert_eq!(leadership.check(), Err(NotLeading));
@@ -221,15 +231,15 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn another_holders_claim_is_not_ours() {
-        let expires = Instant::now() + Duration::from_secs(10);
-        let (_claims, claim) = watch::channel(Some(Claim { holder: "b".into(), expires }));
-        assert!(!Leadership { me: "a".into(), claim }.is_held());
+        let (claims, leadership) = mk_leadership("a");
+        claims.send_replace(Some(mk_claim("b", 10)));
+        assert!(!leadership.is_held());
     }
 
     #[tokio::test]
     async fn waiting_for_leadership_ends_with_the_candidate() {
-        let (claims, claim) = watch::channel(None);
+        let (claims, mut leadership) = mk_leadership("a");
         drop(claims);
-        assert_eq!(Leadership { me: "a".into(), claim }.acquired().await, Err(NotLeading));
+        assert_eq!(leadership.acquired().await, Err(NotLeading));
     }
 }

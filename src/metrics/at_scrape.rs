@@ -3,9 +3,20 @@
 use std::fmt;
 
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet};
+use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::{Registry, Unit};
+
+/// Registers a gauge that `value` computes at each scrape.
+pub fn gauge_at_scrape(
+    registry: &mut Registry,
+    name: &'static str,
+    help: &'static str,
+    value: impl Fn() -> f64 + Send + Sync + 'static,
+) {
+    let values: Values<NoLabelSet> = Box::new(move || vec![(None, value())]);
+    registry.register_collector(Box::new(Gauges { name, help, unit: None, values }));
+}
 
 /// Registers a family of gauges that `values` computes at each scrape, one for each label set it names. `values` is
 /// called on the server's task: it must be quick, and not block.
@@ -16,14 +27,18 @@ pub fn gauges_at_scrape<L: EncodeLabelSet + 'static>(
     unit: Option<Unit>,
     values: impl Fn() -> Vec<(L, f64)> + Send + Sync + 'static,
 ) {
-    registry.register_collector(Box::new(Gauges { name, help, unit, values: Box::new(values) }));
+    let labelled = |(labels, value)| (Some(labels), value);
+    let values: Values<L> = Box::new(move || values().into_iter().map(labelled).collect());
+    registry.register_collector(Box::new(Gauges { name, help, unit, values }));
 }
+
+type Values<L> = Box<dyn Fn() -> Vec<(Option<L>, f64)> + Send + Sync>;
 
 struct Gauges<L> {
     name: &'static str,
     help: &'static str,
     unit: Option<Unit>,
-    values: Box<dyn Fn() -> Vec<(L, f64)> + Send + Sync>,
+    values: Values<L>,
 }
 
 impl<L> fmt::Debug for Gauges<L> {
@@ -43,7 +58,10 @@ impl<L: EncodeLabelSet + 'static> Collector for Gauges<L> {
         let mut family =
             encoder.encode_descriptor(self.name, &help, self.unit.as_ref(), MetricType::Gauge)?;
         for (labels, value) in &values {
-            family.encode_family(labels)?.encode_gauge(value)?;
+            match labels {
+                Some(labels) => family.encode_family(labels)?.encode_gauge(value)?,
+                None => family.encode_gauge(value)?,
+            }
         }
         Ok(())
     }

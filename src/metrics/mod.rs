@@ -19,7 +19,7 @@ use prometheus_client::registry::{Registry, Unit};
 use crate::lease::Leadership;
 use crate::queue::{Depth, Key, WorkQueue};
 
-pub use at_scrape::gauges_at_scrape;
+pub use at_scrape::{gauge_at_scrape, gauges_at_scrape};
 
 /// The prefix of every family but those of the process.
 const PREFIX: &str = "mcp_operator";
@@ -227,14 +227,8 @@ impl Metrics {
 
     /// Measures whether this replica writes.
     pub fn watch_leadership(&mut self, leadership: Leadership) {
-        let leads = move || vec![((), if leadership.is_held() { 1.0 } else { 0.0 })];
-        gauges_at_scrape(
-            &mut self.registry,
-            "leader",
-            "1 on the replica that writes, 0 on others",
-            None,
-            leads,
-        );
+        let leads = move || if leadership.is_held() { 1.0 } else { 0.0 };
+        gauge_at_scrape(&mut self.registry, "leader", "1 on the replica that writes, 0 on others", leads);
     }
 
     /// Measures how many objects of each kind the catalog holds.

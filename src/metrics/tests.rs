@@ -90,3 +90,16 @@ fn every_family_is_described_once() {
     assert!(helps.clone().count() == all && helps.clone().all(|line| line.ends_with('.')), "{text}");
     assert!(!text.contains(".."), "{text}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_leader_gauge_follows_the_claim() {
+    let (claims, leadership) = crate::lease::tests::mk_leadership("a");
+    let mut metrics = Metrics::new();
+    metrics.watch_leadership(leadership);
+    let scrape = metrics.into_scrape();
+    assert!(scrape.encode().unwrap().contains("\nmcp_operator_leader 0.0\n"));
+    claims.send_replace(Some(crate::lease::tests::mk_claim("a", 10)));
+    assert!(scrape.encode().unwrap().contains("\nmcp_operator_leader 1.0\n"));
+    tokio::time::advance(Duration::from_secs(10)).await;
+    assert!(scrape.encode().unwrap().contains("\nmcp_operator_leader 0.0\n"));
+}
