@@ -5,7 +5,6 @@ use std::any::Any;
 
 pub mod admin;
 pub mod cli;
-pub mod index;
 pub mod lease;
 pub mod metrics;
 pub mod queue;

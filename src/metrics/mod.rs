@@ -9,6 +9,7 @@ mod process;
 use std::fmt;
 use std::time::Duration;
 
+use mcp_crds::kind::Kind;
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder, text};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -26,21 +27,6 @@ const PREFIX: &str = "mcp_operator";
 
 /// What `/metrics` answers with its text.
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-
-/// One of the operator's kinds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[expect(missing_docs, reason = "the names are the kinds'")]
-pub enum Kind {
-    MCPServer,
-    MCPTool,
-    MCPPrompt,
-    MCPResource,
-}
-
-impl Kind {
-    /// All of them.
-    pub const ALL: [Self; 4] = [Self::MCPServer, Self::MCPTool, Self::MCPPrompt, Self::MCPResource];
-}
 
 /// How a pass ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -94,12 +80,6 @@ macro_rules! label_values {
 }
 
 label_values! {
-    Kind {
-        MCPServer => "MCPServer",
-        MCPTool => "MCPTool",
-        MCPPrompt => "MCPPrompt",
-        MCPResource => "MCPResource",
-    }
     Outcome {
         Success => "success",
         Invalid => "invalid",
@@ -112,14 +92,24 @@ label_values! {
     Waiting { Ready => "ready", Delayed => "delayed", Running => "running" }
 }
 
+/// The kind as a manifest says it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct KindName(Kind);
+
+impl EncodeLabelValue for KindName {
+    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> fmt::Result {
+        EncodeLabelValue::encode(&self.0.as_str(), encoder)
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct KindLabel {
-    kind: Kind,
+    kind: KindName,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct PassLabels {
-    kind: Kind,
+    kind: KindName,
     outcome: Outcome,
 }
 
@@ -146,7 +136,7 @@ impl Reconciles {
         for kind in Kind::ALL {
             for outcome in Outcome::ALL {
                 // Present from the start, so that the first failure is an increase and not a new series.
-                drop(passes.get_or_create(&PassLabels { kind, outcome }));
+                drop(passes.get_or_create(&PassLabels { kind: KindName(kind), outcome }));
             }
         }
         let durations = Family::new_with_constructor(pass_durations as fn() -> Histogram);
@@ -166,8 +156,8 @@ impl Reconciles {
 
     /// Counts a pass over an object of `kind`.
     pub fn observe(&self, kind: Kind, outcome: Outcome, took: Duration) {
-        self.passes.get_or_create(&PassLabels { kind, outcome }).inc();
-        self.durations.get_or_create(&KindLabel { kind }).observe(took.as_secs_f64());
+        self.passes.get_or_create(&PassLabels { kind: KindName(kind), outcome }).inc();
+        self.durations.get_or_create(&KindLabel { kind: KindName(kind) }).observe(took.as_secs_f64());
     }
 }
 
@@ -282,7 +272,7 @@ impl Metrics {
 fn by_kind(
     of: impl Fn(Kind) -> usize + Send + Sync + 'static,
 ) -> impl Fn() -> Vec<(KindLabel, f64)> + Send + Sync + 'static {
-    move || Kind::ALL.map(|kind| (KindLabel { kind }, count(of(kind)))).to_vec()
+    move || Kind::ALL.map(|kind| (KindLabel { kind: KindName(kind) }, count(of(kind)))).to_vec()
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts of objects are far below 2^53")]

@@ -10,9 +10,9 @@ fn scrape(metrics: Metrics) -> String {
 fn passes_are_counted_by_kind_and_outcome() {
     let metrics = Metrics::new();
     let reconciles = metrics.reconciles();
-    reconciles.observe(Kind::MCPServer, Outcome::Success, Duration::from_millis(20));
-    reconciles.observe(Kind::MCPServer, Outcome::Success, Duration::from_millis(20));
-    reconciles.observe(Kind::MCPTool, Outcome::NotLeading, Duration::from_millis(1));
+    reconciles.observe(Kind::Server, Outcome::Success, Duration::from_millis(20));
+    reconciles.observe(Kind::Server, Outcome::Success, Duration::from_millis(20));
+    reconciles.observe(Kind::Tool, Outcome::NotLeading, Duration::from_millis(1));
     let text = scrape(metrics);
     for line in [
         r#"mcp_operator_reconciles_total{kind="MCPServer",outcome="success"} 2"#,
@@ -30,7 +30,7 @@ fn what_other_parts_know_is_asked_for_at_each_scrape() {
     let mut metrics = Metrics::new();
     let queue = WorkQueue::default();
     metrics.watch_queue(queue.clone());
-    metrics.watch_catalog(|kind| usize::from(kind == Kind::MCPTool) * 3);
+    metrics.watch_catalog(|kind| usize::from(kind == Kind::Tool) * 3);
     metrics.watch_conflicts(|_| 0);
     metrics.watch_certificates(|certificate| (certificate == Certificate::Leaf).then_some(1_000), || 1_060);
     let scrape = metrics.into_scrape();
