@@ -9,6 +9,7 @@ pub mod lease;
 pub mod metrics;
 pub mod queue;
 pub mod readiness;
+pub mod runtime;
 pub mod shutdown;
 pub mod supervise;
 pub mod telemetry;

@@ -1,3 +1,7 @@
 //! The operator's binary.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    mcp_operator::cli::main()
+}

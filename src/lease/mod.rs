@@ -16,6 +16,8 @@
 //! What this cannot see: a Lease that someone edits by hand to take it from a live holder (they overlap until the
 //! holder's next renewal), and a machine whose monotonic clock stands still while it is suspended.
 
+#[cfg(test)]
+pub(crate) mod api_server;
 mod elector;
 mod task;
 
@@ -124,6 +126,7 @@ impl Claim {
 pub struct Leadership {
     me: Arc<str>,
     claim: watch::Receiver<Option<Claim>>,
+    leading: watch::Receiver<bool>,
 }
 
 /// The process does not lead, so it must not write.
@@ -158,6 +161,13 @@ impl Leadership {
         self.claim.wait_for(leads).await.map(drop).map_err(|_| NotLeading)
     }
 
+    /// Tells of the beginning and the end of leading, for those who only want to know when to look. A claim that runs
+    /// out ends it a moment late: before a write, [`Leadership::check`] is what counts.
+    #[must_use]
+    pub fn leading(&self) -> watch::Receiver<bool> {
+        self.leading.clone()
+    }
+
     fn expires(&self) -> Option<Instant> {
         let claim = self.claim.borrow();
         claim
@@ -174,7 +184,8 @@ pub(crate) mod tests {
     /// What a writer asks, and the other end of it.
     pub(crate) fn mk_leadership(me: &str) -> (watch::Sender<Option<Claim>>, Leadership) {
         let (claims, claim) = watch::channel(None);
-        (claims, Leadership { me: me.into(), claim })
+        let (_, leading) = watch::channel(false);
+        (claims, Leadership { me: me.into(), claim, leading })
     }
 
     /// A claim that ends in so many seconds.

@@ -23,6 +23,7 @@ pub struct Candidate {
     settings: Settings,
     elector: Elector,
     claim: watch::Sender<Option<Claim>>,
+    leading: watch::Sender<bool>,
     failures: u32,
 }
 
@@ -40,11 +41,12 @@ enum TurnError {
 /// A candidate for the Lease that `settings` names, and what writers ask.
 #[must_use]
 pub fn candidate(client: kube::Client, settings: Settings) -> (Candidate, Leadership) {
-    let (claim, receiver) = watch::channel(None);
-    let leadership = Leadership { me: settings.identity.clone(), claim: receiver };
+    let (claim, claims) = watch::channel(None);
+    let (leading, leads) = watch::channel(false);
+    let leadership = Leadership { me: settings.identity.clone(), claim: claims, leading: leads };
     let api = Api::namespaced(client, &settings.namespace);
     let elector = Elector::new(settings.clone());
-    (Candidate { api, settings, elector, claim, failures: 0 }, leadership)
+    (Candidate { api, settings, elector, claim, leading, failures: 0 }, leadership)
 }
 
 impl Candidate {
@@ -135,21 +137,21 @@ impl Candidate {
     }
 
     fn publish(&self) {
-        let me = &self.settings.identity;
-        let lease = &self.settings.name;
+        let claim = self.elector.claim();
+        let leads = claim.is_some();
         self.claim.send_if_modified(|published| {
-            let claim = self.elector.claim();
-            match (&published, claim) {
-                (None, Some(_)) => info!(%lease, holder = %me, "leading: this replica writes"),
-                (Some(_), None) => {
-                    warn!(%lease, holder = %me, "no longer leading: this replica writes nothing")
-                }
-                _ => {}
-            }
             let changed = published.as_ref() != claim;
             *published = claim.cloned();
             changed
         });
+        if self.leading.send_if_modified(|leading| std::mem::replace(leading, leads) != leads) {
+            let Settings { name: lease, identity: holder, .. } = &self.settings;
+            if leads {
+                info!(%lease, %holder, "leading: this replica writes");
+            } else {
+                warn!(%lease, %holder, "no longer leading: this replica writes nothing");
+            }
+        }
     }
 
     /// Says what failed, less and less often while it goes on failing.
@@ -177,6 +179,7 @@ impl Candidate {
     /// Empties the holder, if it is us. Where that fails, others wait for the lease duration, no worse.
     async fn vacate(mut self) {
         self.claim.send_replace(None);
+        self.leading.send_replace(false);
         match timeout_at(Instant::now() + self.patience(), self.try_vacate()).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => {

@@ -33,8 +33,11 @@ fn wall(second: i64) -> MicroTime {
     MicroTime(Timestamp::from_second(second).unwrap())
 }
 
-/// What `me` knows after it saw each Lease at its offset from `start`.
-fn observed(me: &str, start: Instant, seen: &[(u64, Option<Lease>)]) -> Observation {
+/// A look at the Lease, so many seconds after the start.
+type Seen = (u64, Option<Lease>);
+
+/// What `me` knows after all these looks.
+fn observed(me: &str, start: Instant, seen: &[Seen]) -> Observation {
     let mut observation = Observation::default();
     for (offset, lease) in seen {
         observation.record(lease.clone(), me, start + Duration::from_secs(*offset), DURATION);
@@ -48,7 +51,7 @@ fn decisions() {
     let at = |second: u64| start + Duration::from_secs(second);
     let nameless = Lease { spec: None, ..mk_lease("a", 0) };
     let wait = |second| Decision::Wait { until: at(second) };
-    let cases: [(&str, Vec<(u64, Option<Lease>)>, u64, Decision); 12] = [
+    let cases: [(&str, Vec<Seen>, u64, Decision); 12] = [
         ("nothing is there", vec![(0, None)], 0, Decision::Acquire),
         ("nobody holds it", vec![(0, Some(mk_lease("", 0)))], 0, Decision::Acquire),
         ("it has no spec", vec![(0, Some(nameless))], 0, Decision::Acquire),

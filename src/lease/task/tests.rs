@@ -1,127 +1,12 @@
 //! The candidate against an API server that keeps one Lease.
 
-use std::sync::Arc;
-
-use http::{Method, Request, Response, StatusCode};
-use http_body_util::BodyExt;
-use kube::client::Body;
-use parking_lot::Mutex;
+use http::{Method, StatusCode};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
+use super::super::api_server::{ApiServer, Outage};
 use super::*;
-
-#[derive(Default)]
-struct Store {
-    lease: Option<Lease>,
-    version: u64,
-    calls: Vec<Method>,
-    /// Answer every request with this instead.
-    outage: Option<Outage>,
-}
-
-#[derive(Clone, Copy)]
-enum Outage {
-    Silence,
-    Status(StatusCode),
-}
-
-#[derive(Clone, Default)]
-struct ApiServer(Arc<Mutex<Store>>);
-
-impl ApiServer {
-    fn client(&self) -> kube::Client {
-        let server = self.clone();
-        kube::Client::new(
-            tower::service_fn(move |request| {
-                let server = server.clone();
-                async move { Ok::<_, std::convert::Infallible>(server.answer(request).await) }
-            }),
-            "default",
-        )
-    }
-
-    async fn answer(&self, request: Request<Body>) -> Response<Body> {
-        let path = "/apis/coordination.k8s.io/v1/namespaces/mcp-operator-system/leases";
-        assert!(request.uri().path().starts_with(path), "{}", request.uri());
-        let method = request.method().clone();
-        let body = request.into_body().collect().await.unwrap().to_bytes();
-        let outage = {
-            let mut store = self.0.lock();
-            store.calls.push(method.clone());
-            store.outage
-        };
-        match outage {
-            Some(Outage::Silence) => std::future::pending().await,
-            Some(Outage::Status(code)) => status(code, "InternalError"),
-            None => self.0.lock().serve(&method, &body),
-        }
-    }
-
-    fn lease(&self) -> Lease {
-        self.0.lock().lease.clone().expect("there is a lease")
-    }
-
-    fn holder(&self) -> String {
-        self.0.lock().lease.clone().and_then(|lease| lease.spec?.holder_identity).unwrap_or_default()
-    }
-
-    fn calls(&self) -> Vec<Method> {
-        std::mem::take(&mut self.0.lock().calls)
-    }
-
-    fn outage(&self, outage: Option<Outage>) {
-        self.0.lock().outage = outage;
-    }
-
-    /// Someone else changes the object.
-    fn edit(&self, edit: impl FnOnce(&mut Lease)) {
-        let mut store = self.0.lock();
-        let mut lease = store.lease.clone().expect("there is a lease");
-        edit(&mut lease);
-        store.put(lease);
-    }
-}
-
-impl Store {
-    fn serve(&mut self, method: &Method, body: &[u8]) -> Response<Body> {
-        if *method == Method::GET {
-            return match &self.lease {
-                Some(lease) => json(StatusCode::OK, lease),
-                None => status(StatusCode::NOT_FOUND, "NotFound"),
-            };
-        }
-        let lease: Lease = serde_json::from_slice(body).unwrap();
-        match (method, &self.lease) {
-            (&Method::POST, Some(_)) => status(StatusCode::CONFLICT, "AlreadyExists"),
-            (&Method::PUT, None) => status(StatusCode::NOT_FOUND, "NotFound"),
-            (&Method::PUT, Some(known))
-                if known.metadata.resource_version != lease.metadata.resource_version =>
-            {
-                status(StatusCode::CONFLICT, "Conflict")
-            }
-            _ => json(StatusCode::OK, &self.put(lease)),
-        }
-    }
-
-    fn put(&mut self, mut lease: Lease) -> Lease {
-        self.version += 1;
-        lease.metadata.resource_version = Some(self.version.to_string());
-        self.lease.insert(lease).clone()
-    }
-}
-
-fn json(code: StatusCode, body: &impl serde::Serialize) -> Response<Body> {
-    Response::builder().status(code).body(Body::from(serde_json::to_vec(body).unwrap())).unwrap()
-}
-
-fn status(code: StatusCode, reason: &str) -> Response<Body> {
-    json(
-        code,
-        &serde_json::json!({"kind": "Status", "status": "Failure", "reason": reason, "code": code.as_u16()}),
-    )
-}
 
 /// A candidate that runs.
 struct Replica {
@@ -167,6 +52,7 @@ async fn the_first_replica_leads_and_in_the_steady_state_only_renews() {
     let mut first = Replica::start(&server, "a");
     first.leadership.acquired().await.unwrap();
     assert_eq!(server.calls(), [Method::GET, Method::POST]);
+    assert!(*first.leadership.leading().borrow());
 
     seconds(60).await;
     let calls = server.calls();
@@ -200,7 +86,7 @@ async fn a_stop_renews_until_the_writers_stopped_and_then_hands_over_at_once() {
 
     first.writers.send(()).unwrap();
     first.task.await.unwrap().unwrap();
-    assert!(!first.leadership.is_held());
+    assert!(!first.leadership.is_held() && !*first.leadership.leading().borrow());
     assert_eq!(server.holder(), "");
 
     let vacated = Instant::now();
@@ -307,7 +193,7 @@ async fn a_lease_that_was_deleted_is_made_again_by_its_holder() {
     first.leadership.acquired().await.unwrap();
     let second = Replica::start(&server, "b");
     seconds(5).await;
-    server.0.lock().lease = None;
+    server.delete();
     seconds(30).await;
     assert_eq!(server.holder(), "a");
     assert!(first.leadership.is_held() && !second.leadership.is_held());
