@@ -105,7 +105,7 @@ impl Supervisor {
         ending: Ending,
         task: impl Future<Output = Result<(), E>> + Send + 'static,
     ) {
-        let task = async move { task.await.map_err(Into::into) }.instrument(info_span!("task", name));
+        let task = async move { task.await.map_err(Into::into) }.instrument(info_span!("task", task = name));
         let task = self.tasks.spawn(task);
         self.names.insert(task.id(), (name, ending));
     }
