@@ -1,0 +1,200 @@
+//! The objects inside a review, parsed within bounds that a hostile one cannot leave.
+
+use std::cell::{Cell, RefCell};
+use std::fmt;
+
+use mcp_crds::field::{FieldError, FieldPath, Segment};
+use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
+use serde_json::{Map, Number, Value};
+
+/// How deep objects and lists may be nested before the rest is kept as text. Far above what any rule allows, and
+/// far below what a recursive walk over the value can bear.
+const MAX_DEPTH: usize = 100;
+
+/// How many values an object may hold. More would not fit where objects are stored, and would take a hundred
+/// times their size in memory.
+const MAX_VALUES: usize = 1 << 20;
+
+/// A parsed object.
+#[derive(Debug)]
+pub(crate) struct Object {
+    /// The value, without `metadata.managedFields`, which no rule reads and which is often the larger half.
+    pub(crate) value: Value,
+    too_deep: bool,
+}
+
+impl Object {
+    /// Parses an object of a review.
+    ///
+    /// # Errors
+    /// Where it is no object, or holds something that is no JSON value: the error names the field.
+    pub(crate) fn parse(raw: &RawValue) -> Result<Self, FieldError> {
+        let progress = Progress::default();
+        let seed = Seed { progress: &progress, depth: 0, place: Place::Object };
+        match seed.deserialize(&mut serde_json::Deserializer::from_str(raw.get())) {
+            Ok(value @ Value::Object(_)) => Ok(Self { value, too_deep: progress.too_deep.get() }),
+            Ok(value) => Err(FieldError::invalid(FieldPath::of(["object"]), &value, "must be an object")),
+            Err(error) => Err(progress.unreadable(&error)),
+        }
+    }
+
+    /// An error for each field of the object that is nested deeper than can be judged.
+    pub(crate) fn too_deep(&self) -> Vec<FieldError> {
+        let mut errors = Vec::new();
+        if !self.too_deep {
+            return errors;
+        }
+        for (top, members) in self.value.as_object().into_iter().flatten() {
+            for (name, value) in members.as_object().into_iter().flatten() {
+                if is_nested(value, MAX_DEPTH - 2) {
+                    let detail = format_args!("must not be nested over {MAX_DEPTH} deep");
+                    errors.push(FieldError::too_long(FieldPath::of([top, name]), detail));
+                }
+            }
+        }
+        errors
+    }
+}
+
+fn is_nested(value: &Value, levels: usize) -> bool {
+    levels == 0
+        || match value {
+            Value::Array(elements) => elements.iter().any(|element| is_nested(element, levels - 1)),
+            Value::Object(members) => members.values().any(|member| is_nested(member, levels - 1)),
+            _ => false,
+        }
+}
+
+/// What is known while an object is being parsed.
+#[derive(Default)]
+struct Progress {
+    values: Cell<usize>,
+    too_deep: Cell<bool>,
+    /// The steps from where parsing failed up to the object's root.
+    failed_at: RefCell<Vec<Segment<String>>>,
+}
+
+impl Progress {
+    fn unreadable(&self, error: &serde_json::Error) -> FieldError {
+        let path = self.failed_at.take().into_iter().rev().fold(FieldPath::default(), FieldPath::join);
+        let path = if path.segments().is_empty() { FieldPath::of(["object"]) } else { path };
+        let text = error.to_string();
+        let sentence = text.split_once(" at line ").map_or(text.as_str(), |(sentence, _)| sentence);
+        FieldError::invalid(path, &Value::from("(not readable)"), sentence)
+    }
+}
+
+/// Where a value stands, as far as that decides what is kept of it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Object,
+    Metadata,
+    Other,
+}
+
+#[derive(Clone, Copy)]
+struct Seed<'p> {
+    progress: &'p Progress,
+    depth: usize,
+    place: Place,
+}
+
+impl Seed<'_> {
+    fn member(self, name: &str) -> Self {
+        let place =
+            if self.place == Place::Object && name == "metadata" { Place::Metadata } else { Place::Other };
+        Self { depth: self.depth + 1, place, ..self }
+    }
+
+    fn failed(self, step: Segment<String>) {
+        self.progress.failed_at.borrow_mut().push(step);
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Seed<'_> {
+    type Value = Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        let values = self.progress.values.get() + 1;
+        self.progress.values.set(values);
+        if values > MAX_VALUES {
+            return Err(D::Error::custom(format_args!("the object holds more than {MAX_VALUES} values")));
+        }
+        if self.depth < MAX_DEPTH {
+            return deserializer.deserialize_any(self);
+        }
+        // Reading text does not recurse, and two texts can still be compared.
+        let raw = <&RawValue as serde::Deserialize>::deserialize(deserializer)?.get();
+        if raw.starts_with(['{', '[']) {
+            self.progress.too_deep.set(true);
+            return Ok(Value::from(raw));
+        }
+        serde_json::from_str(raw).map_err(D::Error::custom)
+    }
+}
+
+impl<'de> Visitor<'de> for Seed<'_> {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+        Ok(Value::Bool(value))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+        Ok(Value::Number(value.into()))
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+        Ok(Value::Number(value.into()))
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
+        Ok(Number::from_f64(value).map_or(Value::Null, Value::Number))
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+        Ok(Value::String(value.to_owned()))
+    }
+
+    fn visit_string<E>(self, value: String) -> Result<Value, E> {
+        Ok(Value::String(value))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value, A::Error> {
+        let mut elements = Vec::new();
+        let seed = Seed { depth: self.depth + 1, place: Place::Other, ..self };
+        while let Some(element) =
+            seq.next_element_seed(seed).inspect_err(|_| self.failed(Segment::Index(elements.len())))?
+        {
+            elements.push(element);
+        }
+        Ok(Value::Array(elements))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
+        let mut members = Map::new();
+        while let Some(name) = map.next_key::<String>()? {
+            if self.place == Place::Metadata && name == "managedFields" {
+                map.next_value::<IgnoredAny>()?;
+                continue;
+            }
+            match map.next_value_seed(self.member(&name)) {
+                Ok(member) => members.insert(name, member),
+                Err(error) => {
+                    self.failed(Segment::Name(name));
+                    return Err(error);
+                }
+            };
+        }
+        Ok(Value::Object(members))
+    }
+}

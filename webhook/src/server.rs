@@ -1,0 +1,185 @@
+//! The TLS server: accepts, bounds what a client may take, and drains.
+
+use std::convert::Infallible;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use rustls::ServerConfig;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
+
+use crate::connection;
+
+/// What a client may take of the server, and how long things may last.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// How many connections are served at once. More wait to be accepted.
+    pub connections: usize,
+    /// How long a TLS handshake may last.
+    pub handshake: Duration,
+    /// How long the head of an HTTP/1 request may take from its first byte.
+    pub head: Duration,
+    /// How long a connection may be without a request. Longer than clients keep theirs (90 s in Go), so that
+    /// it is they who close, and no request crosses our closing.
+    pub idle: Duration,
+    /// How long an idle HTTP/1 connection is kept when the server drains, for a request that may be under way.
+    /// Every answer meanwhile asks the client to close.
+    pub linger: Duration,
+    /// How long draining may last. What is unanswered then is dropped.
+    pub drain: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 1024,
+            handshake: Duration::from_secs(10),
+            head: Duration::from_secs(10),
+            idle: Duration::from_secs(120),
+            linger: Duration::from_secs(1),
+            drain: Duration::from_secs(20),
+        }
+    }
+}
+
+/// How serving can end badly.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ServeError {
+    /// [`Limits::drain`] has passed.
+    #[error("dropped {connections} connections that were not done when the time for draining was over")]
+    DrainTimedOut {
+        /// How many were left.
+        connections: usize,
+    },
+}
+
+/// Serves `router` on `listener` until `shutdown`, and then drains: accepts no more, asks clients to close,
+/// answers every request that has arrived, and returns.
+///
+/// The configuration's ALPN list decides whether HTTP/2 is offered. Whoever waits for load balancers to take
+/// notice does so before `shutdown`. Every connection is a task of this future's own: dropping it ends them all.
+///
+/// # Errors
+/// Only where draining took longer than [`Limits::drain`]. Nothing that a client does, and no failure to accept,
+/// ends the server.
+pub async fn serve(
+    listener: TcpListener,
+    tls: Arc<ServerConfig>,
+    router: Router,
+    limits: Limits,
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), ServeError> {
+    let draining = CancellationToken::new();
+    let mut connections = Connections {
+        acceptor: TlsAcceptor::from(tls),
+        router,
+        slots: Arc::new(Semaphore::new(limits.connections)),
+        draining: draining.clone(),
+        limits: Arc::new(limits),
+        tasks: JoinSet::new(),
+    };
+    tokio::select! {
+        () = shutdown => {}
+        never = connections.accept(&listener) => match never {},
+    }
+    draining.cancel();
+    connections.accept_backlog(&listener).await;
+    drop(listener);
+    connections.finish().await
+}
+
+struct Connections {
+    acceptor: TlsAcceptor,
+    router: Router,
+    slots: Arc<Semaphore>,
+    draining: CancellationToken,
+    limits: Arc<Limits>,
+    tasks: JoinSet<()>,
+}
+
+impl Connections {
+    async fn accept(&mut self, listener: &TcpListener) -> Infallible {
+        let mut pause = Pause::default();
+        loop {
+            let next = async {
+                // The semaphore is never closed; should it be, connections are simply not counted.
+                let slot = Arc::clone(&self.slots).acquire_owned().await.ok();
+                (slot, listener.accept().await)
+            };
+            tokio::select! {
+                Some(ended) = self.tasks.join_next() => report(ended),
+                (slot, accepted) = next => match accepted {
+                    Ok((stream, _)) => {
+                        pause = Pause::default();
+                        self.spawn(stream, slot);
+                    }
+                    Err(error) => pause.after(&error).await,
+                },
+            }
+        }
+    }
+
+    /// Takes what the kernel has already accepted for us: closing the listener would reset it.
+    async fn accept_backlog(&mut self, listener: &TcpListener) {
+        while let Ok(slot) = Arc::clone(&self.slots).try_acquire_owned() {
+            let accepted = tokio::time::timeout(Duration::ZERO, listener.accept()).await;
+            let Ok(Ok((stream, _))) = accepted else { return };
+            self.spawn(stream, Some(slot));
+        }
+    }
+
+    fn spawn(&mut self, stream: TcpStream, slot: Option<tokio::sync::OwnedSemaphorePermit>) {
+        let (acceptor, router) = (self.acceptor.clone(), self.router.clone());
+        let (limits, draining) = (Arc::clone(&self.limits), self.draining.clone());
+        self.tasks.spawn(async move {
+            let _slot = slot;
+            connection::serve(stream, acceptor, router, &limits, &draining).await;
+        });
+    }
+
+    async fn finish(mut self) -> Result<(), ServeError> {
+        let all = async {
+            while let Some(ended) = self.tasks.join_next().await {
+                report(ended);
+            }
+        };
+        if tokio::time::timeout(self.limits.drain, all).await.is_ok() {
+            return Ok(());
+        }
+        let connections = self.tasks.len();
+        self.tasks.shutdown().await;
+        Err(ServeError::DrainTimedOut { connections })
+    }
+}
+
+fn report(ended: Result<(), tokio::task::JoinError>) {
+    if let Err(error) = ended {
+        tracing::error!(%error, "a connection's task failed");
+    }
+}
+
+/// How long to wait after a failed accept: not at all where it was the client's fault, and longer each time
+/// where we are out of something, such as file descriptors.
+#[derive(Debug, Default)]
+struct Pause(Duration);
+
+impl Pause {
+    const FIRST: Duration = Duration::from_millis(10);
+    const LONGEST: Duration = Duration::from_secs(1);
+
+    async fn after(&mut self, error: &io::Error) {
+        use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
+        if matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted) {
+            return;
+        }
+        self.0 = (self.0 * 2).clamp(Self::FIRST, Self::LONGEST);
+        tracing::warn!(%error, pause = ?self.0, "cannot accept connections");
+        tokio::time::sleep(self.0).await;
+    }
+}
