@@ -38,7 +38,7 @@ impl Answer {
     }
 
     /// The review to send.
-    pub(crate) fn to_json(self, uid: &str) -> serde_json::Result<Vec<u8>> {
+    pub(crate) fn into_json(self, uid: &str) -> serde_json::Result<Vec<u8>> {
         let response = Response {
             uid,
             allowed: self.refusal.is_none(),

@@ -84,11 +84,14 @@ async fn serve_http(
         Why::SlowHead => return,
         Why::Idle | Why::Draining => connection.as_mut().graceful_shutdown(),
     }
-    if why == Why::Draining {
-        // The server's own deadline bounds this.
-        ended_with(connection.await);
-    } else if let Ok(ended) = tokio::time::timeout(limits.head, connection).await {
-        ended_with(ended);
+    // What is under way is finished: the server's own deadline bounds it. A client that neither asks nor hangs up
+    // is not waited for.
+    loop {
+        match tokio::time::timeout(limits.linger, connection.as_mut()).await {
+            Ok(ended) => return ended_with(ended),
+            Err(_) if matches!(activity.now(), Doing::Requests(_)) => {}
+            Err(_) => return,
+        }
     }
 }
 

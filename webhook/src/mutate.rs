@@ -22,8 +22,8 @@ pub(crate) fn decide(
     default::apply(subject.kind, &mut subject.object, subject.old.as_ref());
 
     let mut findings = subject.check();
-    let candidate = subject.candidate();
-    Subject::check_catalog(&mut findings, &catalog.read(), &candidate, now);
+    let entry = subject.entry();
+    findings.extend(subject.check_beside(&entry, &catalog.read(), now));
 
     let mut answer = Answer::of(findings, || named(&subject));
     if answer.refusal.is_none() {

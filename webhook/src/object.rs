@@ -190,7 +190,11 @@ impl<'de> Visitor<'de> for Seed<'_> {
             match map.next_value_seed(self.member(&name)) {
                 Ok(member) => members.insert(name, member),
                 Err(error) => {
-                    self.failed(Segment::Name(name));
+                    self.failed(if self.place == Place::Object {
+                        Segment::Field(name)
+                    } else {
+                        Segment::Name(name)
+                    });
                     return Err(error);
                 }
             };

@@ -116,7 +116,7 @@ impl Admission {
             kind = labels.kind,
             operation = labels.operation,
             namespace = beginning(&request.namespace),
-            name = beginning(&request.name),
+            object = beginning(&request.name),
             verdict = Empty,
         );
         let _entered = span.enter();
@@ -138,7 +138,7 @@ impl Admission {
                 tracing::debug!(patched = answer.patch.is_some(), warnings = answer.warnings.len(), "allowed")
             }
         }
-        answer.to_json(&request.uid).map_err(ReviewError::Answer)
+        answer.into_json(&request.uid).map_err(ReviewError::Answer)
     }
 
     fn decide(&self, webhook: Webhook, target: Target, request: &Request<'_>) -> Answer {

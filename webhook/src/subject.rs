@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::time::Instant;
 
-use mcp_crds::catalog::{Candidate, Catalog};
+use mcp_crds::catalog::{Catalog, Entry};
 use mcp_crds::field::{FieldError, Findings};
 use mcp_crds::kind::{GROUP, Kind, VERSION};
 use mcp_crds::{default, validate};
@@ -92,7 +92,7 @@ impl<'r> Subject<'r> {
         Reading::Subject(Self { kind, operation, namespace, dry_run, object: object.value, old, too_deep })
     }
 
-    /// Every rule that needs only the object, forgiving an update what it did not change.
+    /// Every rule that needs only the object.
     pub(crate) fn check(&mut self) -> Findings {
         let mut findings = validate::object(self.kind, self.operation, &self.object);
         for error in self.too_deep.drain(..) {
@@ -101,31 +101,29 @@ impl<'r> Subject<'r> {
                 findings.error(error);
             }
         }
+        self.forgive(findings)
+    }
+
+    /// Every rule that looks across objects.
+    pub(crate) fn check_beside(&mut self, entry: &Entry, catalog: &Catalog, now: Instant) -> Findings {
+        self.forgive(catalog.check(entry, now))
+    }
+
+    /// What the catalog has to know of the object.
+    pub(crate) fn entry(&self) -> Entry {
+        Entry::read(self.kind, self.namespace, &self.object)
+    }
+
+    /// Forgives an update what it did not change.
+    fn forgive(&mut self, findings: Findings) -> Findings {
         match &mut self.old {
             Some(old) if !findings.errors.is_empty() => {
-                // The new object has its defaults: the old one may be from before there was a webhook.
+                // The new object has its defaults; the old one may be from a time without webhooks.
                 default::apply(self.kind, old, None);
                 findings.ratchet(old, &self.object)
             }
             _ => findings,
         }
-    }
-
-    /// What the catalog needs to know.
-    pub(crate) fn candidate(&self) -> Candidate {
-        Candidate::new(self.kind, self.namespace, &self.object, self.old.as_ref())
-    }
-
-    /// Adds what the catalog has against the candidate.
-    pub(crate) fn check_catalog(
-        findings: &mut Findings,
-        catalog: &Catalog,
-        candidate: &Candidate,
-        now: Instant,
-    ) {
-        let Findings { errors, warnings } = catalog.check(candidate, now);
-        findings.errors.extend(errors);
-        findings.warnings.extend(warnings);
     }
 }
 
@@ -151,6 +149,9 @@ fn is_being_deleted(object: &Value) -> bool {
 
 /// Whether an update changed anything that a rule reads: the spec, or labels that a server selects by.
 fn is_judged(kind: Kind, old: &Value, new: &Value) -> bool {
-    let labels = |object: &Value| Some(object.get("metadata")?.get("labels")?.clone());
     old.get("spec") != new.get("spec") || (kind != Kind::Server && labels(old) != labels(new))
+}
+
+fn labels(object: &Value) -> Option<&Value> {
+    object.get("metadata")?.get("labels")
 }

@@ -21,14 +21,14 @@ pub(crate) fn decide(
     now: Instant,
 ) -> Answer {
     let mut findings = subject.check();
-    let candidate = subject.candidate();
+    let entry = subject.entry();
     if subject.dry_run || !findings.errors.is_empty() {
-        Subject::check_catalog(&mut findings, &catalog.read(), &candidate, now);
+        findings.extend(subject.check_beside(&entry, &catalog.read(), now));
     } else {
         let mut catalog = catalog.write();
-        Subject::check_catalog(&mut findings, &catalog, &candidate, now);
+        findings.extend(subject.check_beside(&entry, &catalog, now));
         if findings.errors.is_empty() {
-            catalog.reserve(&candidate, now);
+            catalog.reserve(entry, now);
         }
     }
     Answer::of(findings, || named(&subject))
