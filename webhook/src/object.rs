@@ -202,3 +202,85 @@ impl<'de> Visitor<'de> for Seed<'_> {
         Ok(Value::Object(members))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    fn parse(json: &str) -> Result<Object, FieldError> {
+        Object::parse(serde_json::from_str(json).unwrap())
+    }
+
+    fn any_json() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            any::<u64>().prop_map(Value::from),
+            any::<f64>().prop_map(Value::from),
+            ".*".prop_map(Value::from),
+        ];
+        leaf.prop_recursive(6, 64, 8, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..8).prop_map(Value::from),
+                prop::collection::btree_map(".*", inner, 0..8).prop_map(|m| m.into_iter().collect()),
+            ]
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn an_object_is_what_serde_json_makes_of_it(value in any_json()) {
+            let json = json!({"spec": value}).to_string();
+            let expected: Value = serde_json::from_str(&json).unwrap();
+            prop_assert_eq!(parse(&json).unwrap().value, expected);
+        }
+    }
+
+    #[test]
+    fn managed_fields_are_dropped_where_the_api_server_puts_them() {
+        let json = r#"{"metadata": {"managedFields": [{}], "name": "a"}, "spec": {"managedFields": 1, "metadata": {"managedFields": 2}}}"#;
+        let expected = json!({
+            "metadata": {"name": "a"},
+            "spec": {"managedFields": 1, "metadata": {"managedFields": 2}}
+        });
+        assert_eq!(parse(json).unwrap().value, expected);
+    }
+
+    #[test]
+    fn of_a_member_given_twice_the_last_counts() {
+        assert_eq!(parse(r#"{"spec": 1, "spec": 2}"#).unwrap().value, json!({"spec": 2}));
+    }
+
+    #[test]
+    fn what_is_too_deep_is_kept_as_text_and_reported_once_a_field() {
+        let nested = |depth: usize| format!("{}7{}", "[".repeat(depth), "]".repeat(depth));
+        let json = |depth| format!(r#"{{"spec": {{"a": {}, "b": {}}}}}"#, nested(depth), nested(3));
+        assert!(parse(&json(MAX_DEPTH - 2)).unwrap().too_deep().is_empty());
+        for depth in [MAX_DEPTH - 1, MAX_DEPTH, 5000] {
+            let object = parse(&json(depth)).unwrap();
+            let fields: Vec<_> = object.too_deep().iter().map(|error| error.field.to_string()).collect();
+            assert_eq!(fields, ["spec.a"]);
+            // Two that differ only below still differ.
+            assert_ne!(object.value, parse(&json(depth).replace('7', "8")).unwrap().value);
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_named() {
+        for (json, field) in [
+            (r#"{"metadata": {"annotations": {"a.b/c": 1e999}}}"#, "metadata.annotations[a.b/c]"),
+            (r#"{"spec": {"env": [{}, {"value": "\udead"}]}}"#, "spec.env[1].value"),
+            (r#"{"spec": 1e999}"#, "spec"),
+            (r#"{"\ud800": 1}"#, "object"),
+            ("[1e999]", "[0]"),
+        ] {
+            assert_eq!(parse(json).unwrap_err().field.to_string(), field);
+        }
+    }
+}

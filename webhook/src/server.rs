@@ -183,3 +183,27 @@ impl Pause {
         tokio::time::sleep(self.0).await;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn paused(pause: &mut Pause, error: io::ErrorKind) -> u128 {
+        let started = tokio::time::Instant::now();
+        pause.after(&error.into()).await;
+        started.elapsed().as_millis()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn accepting_pauses_longer_each_time_it_is_our_fault() {
+        let mut pause = Pause::default();
+        for expected in [10, 20, 40, 80, 160, 320, 640, 1000, 1000] {
+            assert_eq!(paused(&mut pause, io::ErrorKind::Other).await, expected);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_went_away_holds_up_nobody() {
+        assert_eq!(paused(&mut Pause::default(), io::ErrorKind::ConnectionAborted).await, 0);
+    }
+}

@@ -110,3 +110,85 @@ fn cut(text: &str) -> String {
         Some(_) => text.chars().take(MAX_WARNING_CHARS - 1).chain(['…']).collect(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use mcp_crds::field::FieldPath;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn mk_named(name: &str) -> Named {
+        Named { group: "mcp.example.com".into(), kind: "MCPTool".into(), name: name.to_owned() }
+    }
+
+    fn mk_error(field: &str) -> FieldError {
+        FieldError::required(FieldPath::of(["spec", field]), "say it")
+    }
+
+    fn json_of(errors: &[FieldError]) -> Value {
+        serde_json::to_value(Status::invalid(mk_named("search"), errors)).unwrap()
+    }
+
+    #[test]
+    fn one_error_is_said_without_brackets() {
+        let cause =
+            json!({"reason": "FieldValueRequired", "field": "spec.a", "message": "Required value: say it"});
+        assert_eq!(
+            json_of(&[mk_error("a")]),
+            json!({
+                "status": "Failure", "code": 422, "reason": "Invalid",
+                "message": "spec.a: Required value: say it",
+                "details": {"group": "mcp.example.com", "kind": "MCPTool", "name": "search", "causes": [cause]}
+            })
+        );
+    }
+
+    #[test]
+    fn several_errors_are_a_list() {
+        let status = json_of(&[mk_error("a"), mk_error("b")]);
+        assert_eq!(status["message"], "[spec.a: Required value: say it, spec.b: Required value: say it]");
+    }
+
+    #[test]
+    fn a_cause_always_has_a_field() {
+        let error = FieldError::invalid(FieldPath::default(), &json!(7), "must be an object");
+        let status = json_of(&[error]);
+        assert_eq!(status["details"]["causes"][0]["field"], "object");
+        assert_eq!(status["message"], "object: Invalid value: 7: must be an object");
+    }
+
+    #[test]
+    fn past_a_hundred_errors_the_rest_is_counted() {
+        let errors = |count: usize| (0..count).map(|i| mk_error(&format!("f{i}"))).collect::<Vec<_>>();
+        let causes = |count| json_of(&errors(count))["details"]["causes"].as_array().unwrap().clone();
+        assert_eq!(causes(100).len(), 100);
+        for (count, rest) in [(101, "and 1 more error"), (150, "and 50 more errors")] {
+            let causes = causes(count);
+            assert_eq!(causes.len(), 101);
+            let last = json!({"reason": "FieldValueInvalid", "field": "spec.f100", "message": rest});
+            assert_eq!(causes[100], last);
+        }
+    }
+
+    #[test]
+    fn an_object_without_a_name_has_none() {
+        let status = serde_json::to_value(Status::invalid(mk_named(""), &[mk_error("a")])).unwrap();
+        assert!(status["details"].get("name").is_none());
+    }
+
+    #[test]
+    fn warnings_are_few_short_and_on_one_line() {
+        let warnings = |count: usize| presentable((0..count).map(|i| format!("spec.f{i}: odd")).collect());
+        assert_eq!(warnings(10).len(), 10);
+        assert_eq!(warnings(10)[9], "spec.f9: odd");
+        assert_eq!((warnings(11).len(), warnings(11)[9].as_str()), (10, "and 2 more warnings"));
+
+        let exact = "ü".repeat(120);
+        assert_eq!(presentable(vec![exact.clone()]), [exact]);
+        let cut = presentable(vec!["ü".repeat(121)]);
+        assert_eq!(cut, ["ü".repeat(119) + "…"]);
+        assert_eq!(presentable(vec!["a\nb\u{7}".to_owned()]), ["a\\nb\\u{7}"]);
+        assert!(presentable(vec!["\n".repeat(120)])[0].chars().count() == 120);
+    }
+}
