@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::support::{
     MUTATE, UID, VALIDATE, Webhooks, mk_create, mk_review, mk_scale, mk_server, mk_stdio, mk_tool, mk_update,
+    mk_wrong,
 };
 
 #[tokio::test]
@@ -73,20 +74,20 @@ async fn managed_fields_are_left_alone() {
 async fn a_refusal_is_a_status_as_kubernetes_says_it() {
     let webhooks = Webhooks::new();
     for path in [MUTATE, VALIDATE] {
-        let answer = webhooks.ask(path, &mk_create(Kind::Server, mk_stdio("one", 3))).await;
-        let message = "Invalid value: 3: stdio transport does not support multiple replicas";
+        let answer = webhooks.ask(path, &mk_create(Kind::Server, mk_wrong("one"))).await;
+        let message = "Invalid value: 0: must be between 1 and 65535, inclusive";
         assert_eq!(
             answer.status(),
             &json!({
                 "status": "Failure",
                 "code": 422,
                 "reason": "Invalid",
-                "message": format!("spec.replicas: {message}"),
+                "message": format!("spec.port: {message}"),
                 "details": {
                     "group": "mcp.example.com",
                     "kind": "MCPServer",
                     "name": "one",
-                    "causes": [{"reason": "FieldValueInvalid", "field": "spec.replicas", "message": message}]
+                    "causes": [{"reason": "FieldValueInvalid", "field": "spec.port", "message": message}]
                 }
             })
         );
@@ -95,12 +96,12 @@ async fn a_refusal_is_a_status_as_kubernetes_says_it() {
 
 #[tokio::test]
 async fn every_error_is_said_at_once() {
-    let mut server = mk_stdio("one", 3);
-    server["spec"].as_object_mut().unwrap().remove("image");
+    let mut server = mk_wrong("one");
+    server["spec"]["replicas"] = json!("three");
     let answer = Webhooks::new().ask(MUTATE, &mk_create(Kind::Server, server)).await;
     let mut fields = answer.fields();
     fields.sort_unstable();
-    assert_eq!(fields, ["spec.image", "spec.replicas"]);
+    assert_eq!(fields, ["spec.port", "spec.replicas"]);
     assert!(
         answer.message().starts_with("[spec.") && answer.message().ends_with(']'),
         "{}",
@@ -113,7 +114,7 @@ async fn every_error_is_said_at_once() {
 
 #[tokio::test]
 async fn an_object_without_a_name_is_called_by_what_its_name_is_made_from() {
-    let mut server = mk_stdio("one", 3);
+    let mut server = mk_wrong("one");
     server["metadata"] = json!({"generateName": "one-", "namespace": "default"});
     let answer = Webhooks::new().ask(MUTATE, &mk_create(Kind::Server, server)).await;
     assert_eq!(answer.status()["details"]["name"], "one-");
@@ -121,7 +122,7 @@ async fn an_object_without_a_name_is_called_by_what_its_name_is_made_from() {
 
 #[tokio::test]
 async fn what_is_being_deleted_passes_whatever_it_holds() {
-    let mut server = mk_stdio("one", 3);
+    let mut server = mk_wrong("one");
     server["metadata"]["deletionTimestamp"] = json!("2026-11-20T10:00:00Z");
     server["metadata"]["finalizers"] = json!(["mcp.example.com/finalizer"]);
     let mut released = server.clone();
@@ -135,7 +136,7 @@ async fn what_is_being_deleted_passes_whatever_it_holds() {
 
 #[tokio::test]
 async fn an_update_of_metadata_that_no_rule_reads_passes() {
-    let old = mk_stdio("one", 3);
+    let old = mk_wrong("one");
     let with = |key: &str, value: Value| {
         let mut new = old.clone();
         new["metadata"][key] = value;
@@ -160,30 +161,64 @@ async fn an_update_of_metadata_that_no_rule_reads_passes() {
 #[tokio::test]
 async fn an_old_mistake_is_a_warning_until_it_is_touched() {
     let webhooks = Webhooks::new();
-    let old = mk_stdio("one", 3);
-    let mut repaired_elsewhere = old.clone();
-    repaired_elsewhere["spec"]["command"] = json!(["mcp", "--verbose"]);
-    let answer = webhooks.ask(MUTATE, &mk_update(Kind::Server, old.clone(), repaired_elsewhere)).await;
-    assert!(answer.allowed());
-    assert!(answer.warnings().iter().any(|warning| warning.starts_with("spec.replicas: ")), "{answer:?}");
+    let old = mk_wrong("one");
+    let mut changed_elsewhere = old.clone();
+    changed_elsewhere["spec"]["replicas"] = json!(2);
+    let mut touched = old.clone();
+    touched["spec"]["port"] = json!(-1);
+    for path in [MUTATE, VALIDATE] {
+        let answer =
+            webhooks.ask(path, &mk_update(Kind::Server, old.clone(), changed_elsewhere.clone())).await;
+        assert!(answer.allowed());
+        assert!(answer.warnings().iter().any(|warning| warning.starts_with("spec.port: ")), "{answer:?}");
 
-    let answer = webhooks.ask(MUTATE, &mk_update(Kind::Server, old, mk_stdio("one", 4))).await;
-    assert_eq!(answer.fields(), ["spec.replicas"]);
+        let answer = webhooks.ask(path, &mk_update(Kind::Server, old.clone(), touched.clone())).await;
+        assert_eq!(answer.fields(), ["spec.port"]);
+    }
 }
 
 #[tokio::test]
-async fn what_a_mistake_depends_on_touches_it() {
-    let mut old = mk_stdio("one", 3);
-    old["spec"]["transport"] = json!("http");
-    let answer = Webhooks::new().ask(MUTATE, &mk_update(Kind::Server, old, mk_stdio("one", 3))).await;
-    assert_eq!(answer.fields(), ["spec.replicas"]);
+async fn an_old_mistake_is_touched_by_what_it_depends_on() {
+    let webhooks = Webhooks::new();
+    webhooks.know_server(mk_server("main"));
+    webhooks.admit(&mk_create(Kind::Tool, mk_tool("search"))).await.unwrap();
+    let mut apart = mk_tool("another");
+    apart["spec"]["name"] = json!("search");
+    apart["metadata"]["labels"] = json!({"app": "apart"});
+    let mut beside = apart.clone();
+    beside["metadata"]["labels"] = json!({"app": "search"});
+    let mut described = beside.clone();
+    described["spec"]["description"] = json!("Searches elsewhere.");
+    for path in [MUTATE, VALIDATE] {
+        let answer = webhooks.ask(path, &mk_update(Kind::Tool, apart.clone(), beside.clone())).await;
+        assert_eq!(answer.fields(), ["spec.name"]);
+        let answer = webhooks.ask(path, &mk_update(Kind::Tool, beside.clone(), described.clone())).await;
+        assert!(
+            answer.allowed() && answer.warnings().iter().any(|warning| warning.starts_with("spec.name: "))
+        );
+    }
+}
+
+#[tokio::test]
+async fn an_update_that_only_adds_what_webhooks_would_have_is_forgiven_the_same() {
+    // Stored before there were webhooks: its name, which is no tool's name, was never filled in.
+    let mut old = mk_tool(&"long".repeat(40));
+    old["metadata"]["labels"] = json!({});
+    let mut new = old.clone();
+    new["spec"]["description"] = json!("Searches better.");
+    let answer = Webhooks::new().ask(MUTATE, &mk_update(Kind::Tool, old.clone(), new)).await;
+    assert!(
+        answer.allowed() && answer.warnings().iter().any(|warning| warning.starts_with("spec.name: ")),
+        "{answer:?}"
+    );
+    assert_eq!(Webhooks::new().ask(MUTATE, &mk_create(Kind::Tool, old)).await.fields(), ["spec.name"]);
 }
 
 #[tokio::test]
 async fn no_rule_is_about_deleting_or_connecting() {
     for operation in ["DELETE", "CONNECT"] {
         let mut review = mk_review(operation, Kind::Server, Value::Null);
-        review["request"]["oldObject"] = mk_stdio("one", 3);
+        review["request"]["oldObject"] = mk_wrong("one");
         for path in [MUTATE, VALIDATE] {
             assert!(Webhooks::new().ask(path, &review).await.allowed());
         }
@@ -200,7 +235,7 @@ async fn kinds_and_subresources_without_rules_are_allowed() {
     of_another_version["request"]["kind"]["version"] = json!("v2");
     let mut of_another_group = mk_create(Kind::Tool, pod);
     of_another_group["request"]["kind"]["group"] = json!("example.com");
-    let mut status = mk_update(Kind::Server, mk_stdio("one", 3), mk_stdio("one", 4));
+    let mut status = mk_update(Kind::Server, mk_server("one"), mk_wrong("one"));
     status["request"]["subResource"] = json!("status");
     for review in [of_core, of_another_version, of_another_group, status] {
         for path in [MUTATE, VALIDATE] {

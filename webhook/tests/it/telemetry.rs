@@ -9,7 +9,7 @@ use mcp_webhook::{Admission, Metrics, Webhook};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 
-use crate::support::{MUTATE, UID, VALIDATE, Webhooks, mk_create, mk_scale, mk_stdio, mk_tool};
+use crate::support::{MUTATE, UID, VALIDATE, Webhooks, mk_create, mk_scale, mk_tool, mk_wrong};
 
 #[tokio::test]
 async fn reviews_are_counted_by_webhook_kind_operation_and_verdict() {
@@ -17,7 +17,7 @@ async fn reviews_are_counted_by_webhook_kind_operation_and_verdict() {
     for _ in 0..2 {
         webhooks.ask(MUTATE, &mk_create(Kind::Tool, mk_tool("search"))).await;
     }
-    webhooks.ask(VALIDATE, &mk_create(Kind::Server, mk_stdio("one", 3))).await;
+    webhooks.ask(VALIDATE, &mk_create(Kind::Server, mk_wrong("one"))).await;
     webhooks.ask(VALIDATE, &mk_scale("many", 1, 2)).await;
     let mut foreign = mk_create(Kind::Tool, mk_tool("search"));
     foreign["request"]["kind"]["kind"] = json!("made-up-to-fill-your-memory");
@@ -74,7 +74,7 @@ impl io::Write for Log {
 
 #[test]
 fn a_refusal_is_logged_within_its_review() {
-    let lines = logged(tracing::Level::INFO, &mk_create(Kind::Server, mk_stdio("one", 3)));
+    let lines = logged(tracing::Level::INFO, &mk_create(Kind::Server, mk_wrong("one")));
     assert_eq!(lines.len(), 1, "{lines:?}");
     let span = &lines[0]["span"];
     for (field, value) in [
@@ -89,7 +89,7 @@ fn a_refusal_is_logged_within_its_review() {
     ] {
         assert_eq!(span[field], value, "{span}");
     }
-    assert!(lines[0]["fields"]["reason"].as_str().unwrap().starts_with("spec.replicas: "));
+    assert!(lines[0]["fields"]["reason"].as_str().unwrap().starts_with("spec.port: "));
 }
 
 #[test]

@@ -112,6 +112,13 @@ pub(crate) fn mk_server(name: &str) -> Value {
     })
 }
 
+/// A server with one mistake.
+pub(crate) fn mk_wrong(name: &str) -> Value {
+    let mut server = mk_server(name);
+    server["spec"]["port"] = json!(0);
+    server
+}
+
 /// A server that runs one process.
 pub(crate) fn mk_stdio(name: &str, replicas: i64) -> Value {
     let mut server = mk_server(name);
