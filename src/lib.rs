@@ -5,10 +5,12 @@ use std::any::Any;
 
 pub mod admin;
 pub mod cli;
+pub mod index;
 pub mod lease;
 pub mod metrics;
 pub mod queue;
 pub mod readiness;
+pub mod reconcile;
 pub mod runtime;
 pub mod shutdown;
 pub mod supervise;

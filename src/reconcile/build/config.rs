@@ -1,0 +1,111 @@
+//! The ConfigMap `NAME-config`: `config.json`, and what the server's selector picks up as `catalog.json`.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::core::v1::ConfigMap;
+use mcp_crds::kind::Kind;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use super::digest::fingerprint;
+use super::{Intent, json, metadata, text};
+use crate::reconcile::dereference::{Offer, Offered};
+use crate::reconcile::validate::ValidServer;
+
+/// Key of the settings.
+pub const CONFIG_JSON: &str = "config.json";
+/// Key of the selected tools, prompts and resources.
+pub const CATALOG_JSON: &str = "catalog.json";
+
+/// What the API server lets the keys and values of a ConfigMap come to, in bytes.
+pub const MAX_CONFIG_MAP: usize = 1024 * 1024;
+
+/// What became of `catalog.json`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum CatalogFile {
+    /// The server selects nothing.
+    NotWanted,
+    /// It is in the ConfigMap; `revision` is its fingerprint.
+    Written { revision: String },
+    /// It would be this large, and is left out: half a catalog would look like a whole one.
+    TooLarge { bytes: usize },
+}
+
+/// Name of the ConfigMap of a server.
+pub(crate) fn config_map_name(server: &str) -> String {
+    format!("{server}-config")
+}
+
+/// The ConfigMap, where there is something to put in it. Whether there is one follows from the server alone, and not
+/// from what it selects, as the pods mount it.
+pub(super) fn build(server: &ValidServer, offered: &Offered) -> (Option<Intent>, CatalogFile) {
+    let mut data = BTreeMap::new();
+    if let Some(config) = server.config_json() {
+        data.insert(CONFIG_JSON.to_owned(), config.to_owned());
+    }
+    let selects = server.spec().tool_selector.is_some();
+    if data.is_empty() && !selects {
+        return (None, CatalogFile::NotWanted);
+    }
+    let catalog = if selects { add_catalog(&mut data, offered) } else { CatalogFile::NotWanted };
+    let name = config_map_name(&server.identity().name);
+    let config_map =
+        ConfigMap { metadata: metadata(server, &name), data: Some(data), ..ConfigMap::default() };
+    (Some(Intent::new(&name, json(&config_map))), catalog)
+}
+
+fn add_catalog(data: &mut BTreeMap<String, String>, offered: &Offered) -> CatalogFile {
+    let text = text(&Catalog::new(offered));
+    let others: usize = data.iter().map(|(key, value)| key.len() + value.len()).sum();
+    let bytes = text.len();
+    if others + CATALOG_JSON.len() + bytes > MAX_CONFIG_MAP {
+        return CatalogFile::TooLarge { bytes };
+    }
+    let revision = fingerprint(text.as_bytes());
+    data.insert(CATALOG_JSON.to_owned(), text);
+    CatalogFile::Written { revision }
+}
+
+/// `catalog.json`: the `spec` of each object that the server is to offer, by the objects' names.
+#[derive(Debug, Serialize)]
+struct Catalog<'a> {
+    tools: Vec<Spec<'a>>,
+    prompts: Vec<Spec<'a>>,
+    resources: Vec<Spec<'a>>,
+}
+
+/// A spec, its members as they were stored.
+type Spec<'a> = BTreeMap<&'a str, &'a RawValue>;
+
+impl<'a> Catalog<'a> {
+    fn new(offered: &'a Offered) -> Self {
+        let of_kind =
+            |kind| offered.served.iter().filter(|offer| offer.id.kind == kind).filter_map(spec).collect();
+        Self {
+            tools: of_kind(Kind::Tool),
+            prompts: of_kind(Kind::Prompt),
+            resources: of_kind(Kind::Resource),
+        }
+    }
+}
+
+/// `None` for what is no object, which the catalog does not hold.
+fn spec(offer: &Offer) -> Option<Spec<'_>> {
+    #[derive(Deserialize)]
+    struct Document<'a> {
+        #[serde(borrow)]
+        metadata: Metadata<'a>,
+        #[serde(borrow)]
+        spec: Spec<'a>,
+    }
+    #[derive(Deserialize)]
+    struct Metadata<'a> {
+        #[serde(borrow)]
+        name: &'a RawValue,
+    }
+    let document: Document<'_> = serde_json::from_str(&offer.document).ok()?;
+    let mut spec = document.spec;
+    // As the mutating webhook would have filled it in.
+    spec.entry("name").or_insert(document.metadata.name);
+    Some(spec)
+}

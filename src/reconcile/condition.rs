@@ -1,0 +1,227 @@
+//! Conditions: which there are, why they are as they are, and when they last flipped.
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+
+/// How long a message may be, in bytes; the API allows 32768, and a person reads less.
+const MAX_MESSAGE: usize = 4096;
+
+/// The conditions that passes write. `ProbeSucceeded` is the prober's, under a field manager of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Type {
+    // In the order in which they stand in a status.
+    Ready,
+    DeploymentReady,
+    ServiceReady,
+    ConfigurationValid,
+    Accepted,
+    ServiceResolved,
+}
+
+impl Type {
+    const ALL: [Self; 6] = [
+        Self::Ready,
+        Self::DeploymentReady,
+        Self::ServiceReady,
+        Self::ConfigurationValid,
+        Self::Accepted,
+        Self::ServiceResolved,
+    ];
+
+    pub(super) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ready => "Ready",
+            Self::DeploymentReady => "DeploymentReady",
+            Self::ServiceReady => "ServiceReady",
+            Self::ConfigurationValid => "ConfigurationValid",
+            Self::Accepted => "Accepted",
+            Self::ServiceResolved => "ServiceResolved",
+        }
+    }
+}
+
+/// Of stored conditions those that passes write, in the order in which they write them.
+pub(super) fn own(stored: Vec<Condition>) -> Vec<Condition> {
+    let place = |condition: &Condition| Type::ALL.iter().position(|known| known.as_str() == condition.type_);
+    let mut own: Vec<_> = stored.into_iter().filter(|condition| place(condition).is_some()).collect();
+    own.sort_by_key(place);
+    own
+}
+
+/// Why a condition is as it is: a fixed set, which programs may rely on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reason {
+    /// An object is offered by every server that selects it.
+    Accepted,
+    /// Enough pods are available.
+    Available,
+    /// The bridge that carries a stdio server's messages over HTTP is not there.
+    BridgeNotAvailable,
+    /// What the server selects is more than a ConfigMap holds.
+    CatalogTooLarge,
+    /// A child is there as it should be.
+    Created,
+    /// Something older on the same server has the name.
+    DuplicateName,
+    /// The API server forbids it: permissions, a policy, or a quota.
+    Forbidden,
+    /// The gateway that serves where a server has no image is not there.
+    GatewayNotAvailable,
+    /// The object breaks a rule.
+    Invalid,
+    /// A JSON Schema of the tool breaks a rule.
+    InvalidSchema,
+    /// Somebody else's object has the name of a child.
+    NameTaken,
+    /// There is no such child.
+    NotCreated,
+    /// The rollout took longer than the Deployment's deadline.
+    ProgressDeadlineExceeded,
+    /// Pods are being started.
+    Progressing,
+    /// The API server does not take a child as it would be.
+    Refused,
+    /// Pods cannot be created.
+    ReplicaFailure,
+    /// Every Service that the object names exists.
+    Resolved,
+    /// No pods are wanted.
+    ScaledToZero,
+    /// A Service that the object names does not exist.
+    ServiceNotFound,
+    /// The object is being deleted.
+    Terminating,
+    /// The object keeps every rule.
+    Valid,
+}
+
+impl Reason {
+    /// As it stands in a condition.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Accepted => "Accepted",
+            Self::Available => "Available",
+            Self::BridgeNotAvailable => "BridgeNotAvailable",
+            Self::CatalogTooLarge => "CatalogTooLarge",
+            Self::Created => "Created",
+            Self::DuplicateName => "DuplicateName",
+            Self::Forbidden => "Forbidden",
+            Self::GatewayNotAvailable => "GatewayNotAvailable",
+            Self::Invalid => "Invalid",
+            Self::InvalidSchema => "InvalidSchema",
+            Self::NameTaken => "NameTaken",
+            Self::NotCreated => "NotCreated",
+            Self::ProgressDeadlineExceeded => "ProgressDeadlineExceeded",
+            Self::Progressing => "Progressing",
+            Self::Refused => "Refused",
+            Self::ReplicaFailure => "ReplicaFailure",
+            Self::Resolved => "Resolved",
+            Self::ScaledToZero => "ScaledToZero",
+            Self::ServiceNotFound => "ServiceNotFound",
+            Self::Terminating => "Terminating",
+            Self::Valid => "Valid",
+        }
+    }
+}
+
+/// What holds or does not hold, and why; not yet since when.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Verdict {
+    pub(super) holds: bool,
+    pub(super) reason: Reason,
+    pub(super) message: String,
+}
+
+impl Verdict {
+    pub(super) fn yes(reason: Reason, message: impl Into<String>) -> Self {
+        Self { holds: true, reason, message: message.into() }
+    }
+
+    pub(super) fn no(reason: Reason, message: impl Into<String>) -> Self {
+        Self { holds: false, reason, message: message.into() }
+    }
+
+    /// The condition of this verdict. The time is that of `before` unless the status flips.
+    pub(super) fn condition(
+        self,
+        type_: Type,
+        generation: i64,
+        before: &[Condition],
+        now: Timestamp,
+    ) -> Condition {
+        let status = if self.holds { "True" } else { "False" };
+        let before = before.iter().find(|condition| condition.type_ == type_.as_str());
+        let since =
+            before.filter(|before| before.status == status).map(|before| before.last_transition_time.clone());
+        Condition {
+            type_: type_.as_str().to_owned(),
+            status: status.to_owned(),
+            reason: self.reason.as_str().to_owned(),
+            message: cut(self.message),
+            observed_generation: Some(generation),
+            last_transition_time: since.unwrap_or_else(|| whole_seconds(now)),
+        }
+    }
+}
+
+/// A time as Kubernetes stores it, so that what is read back is equal to what was written.
+pub(super) fn whole_seconds(now: Timestamp) -> Time {
+    Time(Timestamp::from_second(now.as_second()).unwrap_or(now))
+}
+
+fn cut(mut message: String) -> String {
+    if message.len() > MAX_MESSAGE {
+        let mut end = MAX_MESSAGE - '…'.len_utf8();
+        while !message.is_char_boundary(end) {
+            end -= 1;
+        }
+        message.truncate(end);
+        message.push('…');
+    }
+    message
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    #[test]
+    fn the_time_moves_only_when_the_status_flips() {
+        let first = Verdict::no(Reason::Progressing, "0 of 1").condition(Type::Ready, 1, &[], at(10));
+        assert_eq!(first.last_transition_time.0, at(10));
+        let before = [first];
+        let same = Verdict::no(Reason::ReplicaFailure, "quota").condition(Type::Ready, 2, &before, at(20));
+        assert_eq!(same.last_transition_time.0, at(10));
+        assert_eq!((same.reason.as_str(), same.observed_generation), ("ReplicaFailure", Some(2)));
+        let flipped = Verdict::yes(Reason::Available, "1 of 1").condition(Type::Ready, 2, &before, at(20));
+        assert_eq!(flipped.last_transition_time.0, at(20));
+    }
+
+    #[test]
+    fn a_condition_reads_back_as_it_was_written() {
+        let now = Timestamp::from_millisecond(1_234_567).unwrap();
+        let written = Verdict::yes(Reason::Available, "").condition(Type::Ready, 1, &[], now);
+        let read: Condition = serde_json::from_value(serde_json::to_value(&written).unwrap()).unwrap();
+        assert_eq!(read, written);
+    }
+
+    #[test]
+    fn a_long_message_is_cut_between_characters() {
+        let message = cut("ä".repeat(MAX_MESSAGE));
+        assert!(message.len() <= MAX_MESSAGE && message.ends_with("ä…"));
+    }
+
+    #[test]
+    fn conditions_that_others_write_are_not_ours_and_ours_have_an_order() {
+        let mut condition =
+            Verdict::yes(Reason::Valid, "").condition(Type::ConfigurationValid, 1, &[], at(1));
+        assert!(is_own(&condition));
+        condition.type_ = "ProbeSucceeded".to_owned();
+        assert!(!is_own(&condition));
+    }
+}

@@ -1,0 +1,86 @@
+//! Everything that a pass over a server needs to know, from memory: one look at the catalog, and the children as watched.
+
+use std::sync::Arc;
+
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::{ConfigMap, Service};
+use kube::Resource;
+use kube::runtime::reflector::{ObjectRef, Store};
+use mcp_crds::catalog::{self, Catalog, Conflict, Id, ObjectKey};
+
+use super::Context;
+use super::build::config::config_map_name;
+use super::identity::Identity;
+
+/// A server, what it selects, and what it consists of now.
+#[derive(Debug, Clone)]
+pub(super) struct Dereferenced {
+    pub(super) identity: Identity,
+    pub(super) deleting: bool,
+    /// The object, as compact JSON.
+    pub(super) document: Arc<str>,
+    pub(super) offered: Offered,
+    pub(super) watched: Watched,
+}
+
+/// What a server's selector picks up.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Offered {
+    /// What it is to serve, by kind and name.
+    pub(crate) served: Vec<Offer>,
+    /// What it leaves out because something older has the same name, by kind and name.
+    pub(crate) left_out: Vec<(Id, Conflict)>,
+}
+
+/// A tool, prompt or resource.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Offer {
+    pub(crate) id: Id,
+    /// The object, as compact JSON.
+    pub(crate) document: Arc<str>,
+}
+
+/// The children as watched; each `None` where the watch shows none of that name.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Watched {
+    pub(super) deployment: Option<Arc<Deployment>>,
+    pub(super) service: Option<Arc<Service>>,
+    pub(super) config_map: Option<Arc<ConfigMap>>,
+}
+
+/// `None` where there is no such server.
+pub(super) fn server(key: &ObjectKey, context: &Context) -> Option<Dereferenced> {
+    let catalog = context.catalog.read();
+    let entry = catalog.get(key)?;
+    let (identity, deleting, document) = (Identity::of(entry), entry.deleting, Arc::clone(&entry.document));
+    let offered = offered(&catalog, key);
+    drop(catalog);
+    let (namespace, name) = (&key.namespace, &key.id.name);
+    let watched = Watched {
+        deployment: find(&context.children.deployments, namespace, name),
+        service: find(&context.children.services, namespace, name),
+        config_map: find(&context.children.config_maps, namespace, &config_map_name(name)),
+    };
+    Some(Dereferenced { identity, deleting, document, offered, watched })
+}
+
+fn offered(catalog: &Catalog, key: &ObjectKey) -> Offered {
+    let selector = catalog.get(key).and_then(|server| server.selector.as_ref());
+    let (Some(index), Some(selector)) = (catalog.namespace(&key.namespace), selector) else {
+        return Offered::default();
+    };
+    let offers = catalog::settle(index, selector);
+    let offer =
+        |entry: &catalog::Entry| Offer { id: entry.key.id.clone(), document: Arc::clone(&entry.document) };
+    Offered {
+        served: offers.served.into_iter().map(offer).collect(),
+        left_out: offers.left_out.into_iter().map(|(entry, why)| (entry.key.id.clone(), why)).collect(),
+    }
+}
+
+fn find<K>(store: &Store<K>, namespace: &str, name: &str) -> Option<Arc<K>>
+where
+    K: Resource<DynamicType = ()> + Clone + 'static,
+{
+    store.get(&ObjectRef::new(name).within(namespace))
+}

@@ -1,0 +1,111 @@
+//! Whether a child is still what was last applied, decided from what the watch shows.
+//!
+//! An intent holds where each of its fields stands in the object with the same meaning. The object may have more: what the
+//! API server fills in, and what others own. What the API server writes in another way is the same thing here: a zero value
+//! that it leaves out, and a quantity that it normalises. Lists that server-side apply merges by key are looked up by
+//! that key; of other lists every element counts.
+//!
+//! Fields that have left an intent do not show in this; its fingerprint, an annotation within the intent, tells of them.
+
+use std::collections::BTreeSet;
+
+use mcp_crds::validate::quantity::Quantity;
+use serde_json::Value;
+
+/// Whether everything in `intent` stands in `observed`.
+pub(super) fn holds(intent: &Value, observed: &Value) -> bool {
+    within("", intent, Some(observed))
+}
+
+fn within(field: &str, intent: &Value, observed: Option<&Value>) -> bool {
+    match (intent, observed) {
+        (intent, None | Some(Value::Null)) => is_zero(intent),
+        (Value::Object(intent), Some(Value::Object(observed))) => intent.iter().all(|(key, value)| {
+            let at = if has_quantities(field) { field } else { key };
+            within(at, value, observed.get(key))
+        }),
+        (Value::Array(intent), Some(Value::Array(observed))) => match merge_keys(field) {
+            Some(keys) => intent.iter().all(|wanted| {
+                let same = |other: &&Value| keys.iter().all(|key| wanted.get(key) == other.get(key));
+                observed.iter().find(same).is_some_and(|found| within("", wanted, Some(found)))
+            }),
+            None => {
+                intent.len() == observed.len()
+                    && intent.iter().zip(observed).all(|(wanted, found)| within("", wanted, Some(found)))
+            }
+        },
+        (intent, Some(observed)) => {
+            intent == observed || (is_quantity(field) && equal_quantities(intent, observed))
+        }
+    }
+}
+
+/// What the API server leaves out of an object rather than store it.
+fn is_zero(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Bool(value) => !value,
+        Value::Number(number) => number.as_f64() == Some(0.0),
+        Value::String(text) => text.is_empty(),
+        Value::Array(list) => list.is_empty(),
+        Value::Object(object) => object.values().all(is_zero),
+    }
+}
+
+/// By what server-side apply merges the lists of this name (`x-kubernetes-list-map-keys` in the kinds that the operator
+/// makes). A key that an element lacks must be lacking in the other too.
+fn merge_keys(field: &str) -> Option<&'static [&'static str]> {
+    Some(match field {
+        "containers" | "initContainers" | "env" | "volumes" | "imagePullSecrets" => &["name"],
+        "volumeMounts" => &["mountPath"],
+        // Of a container the first, of a Service the second.
+        "ports" => &["containerPort", "port", "protocol"],
+        "ownerReferences" => &["uid"],
+        "topologySpreadConstraints" => &["topologyKey", "whenUnsatisfiable"],
+        _ => return None,
+    })
+}
+
+/// Maps whose values are quantities.
+fn has_quantities(field: &str) -> bool {
+    matches!(field, "requests" | "limits")
+}
+
+fn is_quantity(field: &str) -> bool {
+    has_quantities(field) || matches!(field, "sizeLimit" | "divisor")
+}
+
+fn equal_quantities(a: &Value, b: &Value) -> bool {
+    matches!((Quantity::from_json(a), Quantity::from_json(b)), (Ok(a), Ok(b)) if a == b)
+}
+
+/// Fields of `intent`, from the root, that do not hold; for a log line.
+pub(super) fn differing(intent: &Value, observed: &Value) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    collect(String::new(), "", intent, Some(observed), &mut found);
+    found
+}
+
+fn collect(
+    path: String,
+    field: &str,
+    intent: &Value,
+    observed: Option<&Value>,
+    found: &mut BTreeSet<String>,
+) {
+    match (intent, observed) {
+        (Value::Object(intent), Some(Value::Object(observed))) if !has_quantities(field) => {
+            for (key, value) in intent {
+                let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+                collect(path, key, value, observed.get(key), found);
+            }
+        }
+        _ if within(field, intent, observed) => {}
+        _ => {
+            found.insert(path);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

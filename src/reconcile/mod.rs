@@ -1,0 +1,97 @@
+//! One pass over one object: `dereference → validate → build → apply → status`.
+//!
+//! A pass needs no memory of the last one: it reads what the watches hold ([`dereference`]), decides with values alone
+//! (`validate`, `build`, `status`), and talks to the API server only to change what is not as it should be (`apply`). Where
+//! nothing has to change it makes no request at all.
+
+mod apply;
+pub mod build;
+mod condition;
+mod dereference;
+mod drift;
+mod error;
+mod finalize;
+mod identity;
+mod offer;
+mod server;
+mod status;
+mod validate;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::{ConfigMap, Service};
+use kube::Client;
+use kube::runtime::reflector::Store;
+use mcp_crds::catalog::{Catalog, ObjectKey};
+use mcp_crds::kind::Kind;
+use parking_lot::RwLock;
+
+pub use condition::Reason;
+pub use error::{Error, Retry};
+
+/// The field manager of every write. It never changes: server-side apply would take a new name for a stranger.
+pub const MANAGER: &str = "mcp-operator";
+
+/// What every pass needs.
+pub struct Context {
+    /// Asked to write, and to say whose an object is whose name is taken; nothing else is read through it.
+    pub client: Client,
+    /// Every object of the four kinds, with its document.
+    pub catalog: Arc<RwLock<Catalog>>,
+    /// What servers consist of, as watched.
+    pub children: Children,
+    /// Whether this replica may write. Asked before every write.
+    pub may_write: Arc<dyn Fn() -> bool + Send + Sync>,
+    /// The time.
+    pub clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
+}
+
+impl fmt::Debug for Context {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Context").finish_non_exhaustive()
+    }
+}
+
+/// What servers consist of, as the watches hold it: the objects with the label `app.kubernetes.io/managed-by=mcp-operator`.
+#[derive(Debug, Clone)]
+pub struct Children {
+    /// Their Deployments.
+    pub deployments: Store<Deployment>,
+    /// Their Services.
+    pub services: Store<Service>,
+    /// Their ConfigMaps.
+    pub config_maps: Store<ConfigMap>,
+}
+
+/// When an object whose pass succeeded is due again, beside when something about it changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// Not before.
+    AwaitChange,
+    /// After this time.
+    After(Duration),
+}
+
+/// One pass over an object.
+///
+/// # Errors
+/// Where a request failed, or may not be made; [`Error::retry`] says when to try again. What is wrong with the object itself
+/// is no error but a condition in its status.
+pub async fn reconcile(key: &ObjectKey, context: &Context) -> Result<Outcome, Error> {
+    let pass = match key.id.kind {
+        Kind::Server => server::reconcile(key, context).await,
+        Kind::Tool | Kind::Prompt | Kind::Resource => offer::reconcile(key, context).await,
+    };
+    match pass {
+        // The object or its namespace went while the pass was under way: nothing is left to do.
+        Err(Error::Gone) => Ok(Outcome::AwaitChange),
+        pass => pass,
+    }
+}
+
+#[cfg(test)]
+mod tests;

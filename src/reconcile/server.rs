@@ -1,0 +1,148 @@
+//! A pass over an MCPServer.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use mcp_crds::catalog::ObjectKey;
+use mcp_crds::v1alpha1::MCPServerStatus;
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::apply::{self, Applied, Child};
+use super::build::{self, Children};
+use super::dereference::{self, Dereferenced, Offered};
+use super::identity::Identity;
+use super::status::{self, Facts};
+use super::validate::{Invalid, ValidServer};
+use super::{Context, Error, Outcome, finalize};
+
+/// How long a first status waits for the Deployment to report its pods. Creation times have whole seconds, so an age
+/// of two is one of one at least.
+const FIRST_STATUS: SignedDuration = SignedDuration::from_secs(2);
+
+/// After how long a name that is taken is tried again: nothing watches somebody else's objects.
+const TAKEN: Duration = Duration::from_secs(60);
+
+/// After how long a child that the API server does not take is tried again, in case its rules have changed.
+const REFUSED: Duration = Duration::from_secs(300);
+
+/// What a server should be: everything that is decided before the first request.
+#[derive(Debug)]
+pub(super) enum Plan {
+    /// It breaks rules. Its children stay as they are.
+    Invalid(Invalid),
+    /// It has no image, and nothing runs yet where there is none.
+    WithoutImage(ValidServer),
+    /// It runs its image.
+    Image(ValidServer, Box<Children>),
+}
+
+impl Plan {
+    pub(super) fn new(identity: &Identity, document: &Value, offered: &Offered) -> Self {
+        match ValidServer::new(identity, document) {
+            Err(invalid) => Self::Invalid(invalid),
+            Ok(server) => match &server.spec().image {
+                None => Self::WithoutImage(server),
+                Some(image) => {
+                    let children = Box::new(build::image_server(&server, image, offered));
+                    Self::Image(server, children)
+                }
+            },
+        }
+    }
+
+    pub(super) const fn server(&self) -> Option<&ValidServer> {
+        match self {
+            Self::Invalid(_) => None,
+            Self::WithoutImage(server) | Self::Image(server, _) => Some(server),
+        }
+    }
+}
+
+pub(super) async fn reconcile(key: &ObjectKey, context: &Context) -> Result<Outcome, Error> {
+    let Some(found) = dereference::server(key, context) else { return Ok(Outcome::AwaitChange) };
+    let Dereferenced { identity, deleting, document, offered, watched } = found;
+    let document: Value = serde_json::from_str(&document).map_err(Error::Document)?;
+    let stored = stored_status(&document);
+    let now = (context.clock)();
+    if deleting {
+        write_status(context, &identity, status::terminating(&identity, &stored, now), stored).await?;
+        finalize::release(context, &identity, &document).await?;
+        return Ok(Outcome::AwaitChange);
+    }
+    let plan = Plan::new(&identity, &document, &offered);
+    let children = match &plan {
+        Plan::Image(_, children) => apply::children(context, &identity, children, watched).await?,
+        Plan::Invalid(_) | Plan::WithoutImage(_) => Applied::untouched(&identity, watched),
+    };
+    if let Some(wait) = first_status_waits(&children, &stored, now) {
+        return Ok(Outcome::After(wait));
+    }
+    let facts = Facts { identity: &identity, plan: &plan, offered: &offered, children: &children };
+    write_status(context, &identity, status::server(&facts, &stored, now), stored).await?;
+    outcome(&identity, &children)
+}
+
+/// A status that does not read as one counts as none, and is replaced.
+fn stored_status(document: &Value) -> MCPServerStatus {
+    let status = document.get("status").and_then(|status| MCPServerStatus::deserialize(status).ok());
+    status.unwrap_or_default()
+}
+
+/// Writes a status where anything in it but times has changed: the times of what has not are the stored ones.
+async fn write_status(
+    context: &Context,
+    identity: &Identity,
+    status: MCPServerStatus,
+    stored: MCPServerStatus,
+) -> Result<(), Error> {
+    if status == status::own_part(stored) {
+        return Ok(());
+    }
+    apply::status(context, identity, &status).await
+}
+
+/// Whether a first status is better written a little later: the Deployment is about to report its pods.
+fn first_status_waits(children: &Applied, stored: &MCPServerStatus, now: Timestamp) -> Option<Duration> {
+    let Child::Own(deployment) = &children.deployment else { return None };
+    if stored.observed_generation.is_some() || status::has_reported(deployment) {
+        return None;
+    }
+    let created = deployment.metadata.creation_timestamp.as_ref()?.0;
+    let left = created.checked_add(FIRST_STATUS).ok()?.duration_since(now);
+    // A clock that is behind the API server's must not make it wait for long.
+    Duration::try_from(left.min(FIRST_STATUS)).ok().filter(|left| !left.is_zero())
+}
+
+/// When to look at children again that are not as they should be, and that no watch tells about.
+fn outcome(identity: &Identity, children: &Applied) -> Result<Outcome, Error> {
+    let troubles = [trouble(&children.config_map), trouble(&children.service), trouble(&children.deployment)];
+    if let Some(Trouble::Forbidden(message)) =
+        troubles.iter().flatten().find(|trouble| matches!(trouble, Trouble::Forbidden(_)))
+    {
+        return Err(Error::Refused {
+            what: format!("a child of {identity}"),
+            message: (*message).to_owned(),
+        });
+    }
+    let waits = troubles.iter().flatten().map(|trouble| match trouble {
+        Trouble::Taken => TAKEN,
+        Trouble::Refused | Trouble::Forbidden(_) => REFUSED,
+    });
+    Ok(waits.min().map_or(Outcome::AwaitChange, Outcome::After))
+}
+
+enum Trouble<'a> {
+    Taken,
+    Refused,
+    Forbidden(&'a str),
+}
+
+fn trouble<K>(child: &Child<K>) -> Option<Trouble<'_>> {
+    match child {
+        Child::Own(_) | Child::Absent => None,
+        Child::Taken(_) => Some(Trouble::Taken),
+        Child::Refused(_) => Some(Trouble::Refused),
+        Child::Forbidden(message) => Some(Trouble::Forbidden(message)),
+    }
+}
