@@ -8,12 +8,11 @@ use std::convert::Infallible;
 use std::fmt;
 use std::sync::Arc;
 
-use futures::{Stream, StreamExt as _};
 use k8s_openapi::api::core::v1::Service;
 use kube::api::{ApiResource, DynamicObject, PartialObjectMeta};
-use kube::runtime::watcher::{self, Event};
-use kube::runtime::{WatchStreamExt as _, metadata_watcher, watcher};
-use kube::{Api, Client, Resource, ResourceExt as _};
+use kube::runtime::WatchStreamExt as _;
+use kube::runtime::watcher::{self, Event, watcher};
+use kube::{Api, Client, ResourceExt as _};
 use mcp_crds::catalog::{Affected, Catalog, Entry, ObjectKey};
 use mcp_crds::kind::{GROUP, Kind, VERSION};
 use mcp_crds::validate::{self, Operation};
@@ -21,14 +20,14 @@ use mcp_crds::{default, field::Findings};
 use parking_lot::RwLock;
 use serde_json::Value;
 
-use crate::readiness::Gate;
+use crate::lists::{Listed, follow};
 
 /// Where kubectl keeps what was last applied: as large as the object, and read by nobody here.
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
 /// The catalog, and who wants to know what a change of it concerns.
 #[derive(Clone)]
-pub struct Index {
+pub(crate) struct Index {
     catalog: Arc<RwLock<Catalog>>,
     on_change: Arc<dyn Fn(Affected) + Send + Sync>,
 }
@@ -41,18 +40,18 @@ impl fmt::Debug for Index {
 
 impl Index {
     /// An empty index. `on_change` is called with what each change concerns, after the catalog has it; it must not block.
-    pub fn new(on_change: impl Fn(Affected) + Send + Sync + 'static) -> Self {
+    pub(crate) fn new(on_change: impl Fn(Affected) + Send + Sync + 'static) -> Self {
         Self { catalog: Arc::default(), on_change: Arc::new(on_change) }
     }
 
     /// The catalog that the watches keep.
     #[must_use]
-    pub fn catalog(&self) -> Arc<RwLock<Catalog>> {
+    pub(crate) fn catalog(&self) -> Arc<RwLock<Catalog>> {
         Arc::clone(&self.catalog)
     }
 
     /// Watches one kind, for ever. `listed` opens at the first complete list.
-    pub async fn watch_kind(self, client: Client, kind: Kind, listed: Gate) -> Infallible {
+    pub(crate) async fn watch_kind(self, client: Client, kind: Kind, listed: Listed) -> Infallible {
         let resource = ApiResource {
             group: GROUP.into(),
             version: VERSION.into(),
@@ -63,7 +62,7 @@ impl Index {
         let api: Api<DynamicObject> = Api::all_with(client, &resource);
         let events = watcher(api, watcher::Config::default()).default_backoff();
         let (mut relist, index) = (Vec::new(), &self);
-        follow(events, &listed, |event| match event {
+        follow(events, listed, |event| match event {
             Event::Init => relist.clear(),
             Event::InitApply(object) => relist.push(entry(kind, object)),
             Event::InitDone => {
@@ -87,17 +86,19 @@ impl Index {
     }
 
     /// Watches the names of Services, for ever.
-    pub async fn watch_services(self, client: Client, listed: Gate) -> Infallible {
-        let api: Api<Service> = Api::all(client);
-        let events = metadata_watcher(api, watcher::Config::default()).default_backoff();
+    pub(crate) async fn watch_services(self, client: Client, listed: Listed) -> Infallible {
+        let api: Api<PartialObjectMeta<Service>> = Api::all(client);
+        let events = watcher(api, watcher::Config::default()).default_backoff();
         let (mut relist, index) = (Vec::new(), &self);
-        follow(events, &listed, |event: Event<PartialObjectMeta<Service>>| match event {
+        follow(events, listed, |event: Event<PartialObjectMeta<Service>>| match event {
             Event::Init => relist.clear(),
             Event::InitApply(service) => relist.push(name_of(&service)),
             Event::InitDone => {
                 let services = std::mem::take(&mut relist);
                 index.change(|catalog| {
-                    catalog.reset_services(services.iter().map(|(namespace, name)| (namespace.as_str(), name.as_str())))
+                    catalog.reset_services(
+                        services.iter().map(|(namespace, name)| (namespace.as_str(), name.as_str())),
+                    )
                 });
             }
             Event::Apply(service) => {
@@ -116,36 +117,6 @@ impl Index {
         let affected = change(&mut self.catalog.write());
         if !affected.is_empty() {
             (self.on_change)(affected);
-        }
-    }
-}
-
-/// Feeds a watch to `apply`. A watch never ends of itself: it is tried again, with backoff, whatever went wrong.
-async fn follow<K: Resource>(
-    events: impl Stream<Item = watcher::Result<Event<K>>>,
-    listed: &Gate,
-    mut apply: impl FnMut(Event<K>),
-) -> Infallible {
-    let mut events = std::pin::pin!(events);
-    let mut complete = false;
-    loop {
-        match events.next().await {
-            Some(Ok(event)) => {
-                let done = matches!(event, Event::InitDone);
-                apply(event);
-                if done {
-                    complete = true;
-                    listed.open();
-                }
-            }
-            Some(Err(error)) => {
-                tracing::warn!(%error, "watch failed, trying again");
-                // A catalog that was complete once goes on answering; how stale it may be, nobody can tell.
-                if !complete {
-                    listed.close(error.to_string());
-                }
-            }
-            None => std::future::pending().await,
         }
     }
 }
@@ -197,7 +168,11 @@ mod tests {
             "spec": {"service": {"name": "s", "port": 80}}}));
         let entry = entry(Kind::Tool, object);
         assert!(entry.valid);
-        assert!(!entry.document.contains("managedFields") && !entry.document.contains("last-applied"), "{}", entry.document);
+        assert!(
+            !entry.document.contains("managedFields") && !entry.document.contains("last-applied"),
+            "{}",
+            entry.document
+        );
         assert!(entry.document.contains("kept"));
     }
 }

@@ -4,10 +4,14 @@
 use std::any::Any;
 
 pub mod admin;
+mod admission;
+mod children;
 pub mod cli;
-pub mod index;
+mod index;
 pub mod lease;
+mod lists;
 pub mod metrics;
+mod operator;
 pub mod queue;
 pub mod readiness;
 pub mod reconcile;

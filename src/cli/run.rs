@@ -11,6 +11,7 @@ use tokio::runtime::Builder;
 
 use super::duration;
 use crate::lease;
+use crate::operator;
 use crate::runtime::{self, Runtime};
 use crate::shutdown::{self, Timing};
 use crate::telemetry::{self, LogFilter, LogFormat, LogLevel};
@@ -119,6 +120,9 @@ pub struct CertificateArgs {
         value_name = "NAME"
     )]
     pub cert_secret: String,
+    /// One more DNS name or IP address by which the webhook is reached, when self-signed; may be given more than once
+    #[arg(long = "cert-name", env = "MCP_OPERATOR_CERT_NAME", value_name = "NAME", value_delimiter = ',')]
+    pub cert_names: Vec<String>,
     /// How long a CA is valid, when self-signed; it is replaced after two thirds of that
     #[arg(long, env = "MCP_OPERATOR_CA_LIFETIME", default_value = "8760h", value_parser = duration::parse, value_name = "DURATION")]
     pub ca_lifetime: Duration,
@@ -271,8 +275,11 @@ pub fn run(args: RunArgs) -> anyhow::Result<()> {
 async fn operate(args: &RunArgs, level: LogLevel) -> anyhow::Result<()> {
     // First, so that a signal during the start is not lost.
     let signals = shutdown::signals().context("could not install the signal handlers")?;
-    let runtime = Runtime::start(args.settings()?, level).await?;
-    Ok(runtime.run(signals).await?)
+    let mut runtime = Runtime::start(args.settings()?, level).await?;
+    let own = operator::attach(&mut runtime, args).await?;
+    let ended = runtime.run(signals).await;
+    operator::detach(own).await;
+    Ok(ended?)
 }
 
 #[cfg(test)]

@@ -161,6 +161,11 @@ impl Index {
         self.claimants.iter().filter(|(_, ids)| ids.len() > 1).map(|(claim, _)| claim)
     }
 
+    /// Who makes a claim that somebody else makes too.
+    pub(super) fn contenders(&self) -> impl Iterator<Item = &Id> {
+        self.claimants.values().filter(|ids| ids.len() > 1).flat_map(BTreeMap::values)
+    }
+
     /// Who calls a Service.
     pub fn callers(&self, service: &str) -> impl Iterator<Item = &Id> {
         self.callers.get(service).into_iter().flatten()

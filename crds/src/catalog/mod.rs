@@ -85,6 +85,28 @@ impl Catalog {
         self.observed.values().map(|index| index.of_kind(kind).count()).sum()
     }
 
+    /// The keys of all objects of a kind.
+    pub fn keys(&self, kind: Kind) -> impl Iterator<Item = &ObjectKey> {
+        self.observed.values().flat_map(move |index| index.of_kind(kind)).map(|entry| &entry.key)
+    }
+
+    /// How many objects of a kind some server leaves out because an older one claims the same.
+    #[must_use]
+    pub fn left_out(&self, kind: Kind) -> usize {
+        let left_out = |index: &Index, entry: &Entry| {
+            index.selecting(&entry.labels).into_iter().any(|name| {
+                let server = index.get(&Id { kind: Kind::Server, name });
+                let selector = server.and_then(|server| server.selector.as_ref());
+                selector.is_some_and(|selector| standing(index, selector, entry).is_err())
+            })
+        };
+        let contenders = self.observed.values().flat_map(|index| {
+            let ids: BTreeSet<&Id> = index.contenders().filter(|id| id.kind == kind).collect();
+            ids.into_iter().filter_map(move |id| Some((index, index.get(id)?)))
+        });
+        contenders.filter(|(index, entry)| left_out(index, entry)).count()
+    }
+
     /// Whether a Service of this name exists.
     #[must_use]
     pub fn has_service(&self, namespace: &str, name: &str) -> bool {

@@ -45,15 +45,18 @@ pub fn object(kind: Kind, operation: Operation, object: &Value) -> Findings {
             if operation == Operation::Create {
                 check_object_name(&node, &mut findings);
             }
+            server::check(&node, &mut findings);
         }
         Kind::Tool => {
             check_mcp_name(&node, &mut findings);
         }
         Kind::Prompt => {
             check_mcp_name(&node, &mut findings);
+            prompt::check(&node, &mut findings);
         }
         Kind::Resource => {
             check_mcp_name(&node, &mut findings);
+            resource::check(&node, &mut findings);
         }
     }
     findings

@@ -1,0 +1,107 @@
+//! Following watches, and knowing when all of them have listed.
+
+use std::convert::Infallible;
+
+use futures::{Stream, StreamExt as _};
+use kube::runtime::watcher::{self, Event};
+use tokio::sync::mpsc;
+
+use crate::readiness::{Gate, Readiness};
+
+/// The lists that have to be complete before anything is decided from them: with half of them, a server would lose what
+/// it offers, and an object its rivals.
+#[derive(Debug)]
+pub(crate) struct Lists {
+    // Nothing is ever sent: that all senders are gone is the message.
+    outstanding: mpsc::Sender<Infallible>,
+    complete: mpsc::Receiver<Infallible>,
+}
+
+/// One of the lists.
+#[derive(Debug)]
+pub(crate) struct Listed {
+    gate: Gate,
+    outstanding: Option<mpsc::Sender<Infallible>>,
+}
+
+impl Lists {
+    pub(crate) fn new() -> Self {
+        let (outstanding, complete) = mpsc::channel(1);
+        Self { outstanding, complete }
+    }
+
+    /// Adds a list, with a gate of this name.
+    pub(crate) fn add(&self, readiness: &Readiness, name: &'static str) -> Listed {
+        Listed { gate: readiness.gate(name), outstanding: Some(self.outstanding.clone()) }
+    }
+
+    /// Waits until every list was complete once.
+    pub(crate) async fn complete(self) {
+        let Self { outstanding, mut complete } = self;
+        drop(outstanding);
+        let _ = complete.recv().await;
+    }
+}
+
+impl Listed {
+    fn is_complete(&self) -> bool {
+        self.outstanding.is_none()
+    }
+
+    fn complete(&mut self) {
+        self.outstanding = None;
+        self.gate.open();
+    }
+
+    fn failed(&self, error: &watcher::Error) {
+        // What was complete once goes on being used; how stale it may be, nobody can tell.
+        if !self.is_complete() {
+            self.gate.close(error.to_string());
+        }
+    }
+}
+
+/// Feeds a watch to `apply`, for ever: a watch is tried again, with the backoff of its stream, whatever went wrong.
+pub(crate) async fn follow<K>(
+    events: impl Stream<Item = watcher::Result<Event<K>>>,
+    mut listed: Listed,
+    mut apply: impl FnMut(Event<K>),
+) -> Infallible {
+    let mut events = std::pin::pin!(events);
+    loop {
+        match events.next().await {
+            Some(Ok(event)) => {
+                let done = matches!(event, Event::InitDone);
+                apply(event);
+                if done {
+                    listed.complete();
+                }
+            }
+            Some(Err(error)) => {
+                tracing::warn!(%error, "watch failed, trying again");
+                listed.failed(&error);
+            }
+            // A watch has no end.
+            None => std::future::pending().await,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn all_lists_have_to_be_complete() {
+        let (lists, readiness) = (Lists::new(), Readiness::new());
+        let (mut first, mut second) = (lists.add(&readiness, "first"), lists.add(&readiness, "second"));
+        let mut complete = std::pin::pin!(lists.complete());
+        first.complete();
+        assert!(complete.as_mut().now_or_never().is_none());
+        second.complete();
+        complete.await;
+        assert!(readiness.missing().is_empty());
+    }
+}

@@ -1,0 +1,169 @@
+//! The operator's parts, put together: watches feed the catalog, the catalog feeds the queue, and whoever leads drains it.
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use mcp_crds::catalog::{Catalog, ObjectKey};
+use mcp_crds::kind::Kind;
+use parking_lot::RwLock;
+use tokio::time::timeout;
+use tracing::{Span, error, info_span, warn};
+
+use crate::admission;
+use crate::children::{self, OnChange};
+use crate::cli::run::RunArgs;
+use crate::index::Index;
+use crate::lists::Lists;
+use crate::metrics::{Outcome as Ended, Reconciles};
+use crate::queue::{self, Outcome, WorkQueue};
+use crate::reconcile::{self, Children, Context, Error, Retry};
+use crate::runtime::Runtime;
+use crate::webhook_configuration::Own;
+
+/// How long removing our own webhook configurations may take at the end.
+const REMOVAL: Duration = Duration::from_secs(5);
+
+/// What a watch of a kind is called where readiness names it.
+const fn gate_of(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Server => "watch-mcpservers",
+        Kind::Tool => "watch-mcptools",
+        Kind::Prompt => "watch-mcpprompts",
+        Kind::Resource => "watch-mcpresources",
+    }
+}
+
+/// Adds every part of the operator to the runtime.
+pub(crate) async fn attach(runtime: &mut Runtime, args: &RunArgs) -> anyhow::Result<Option<Own>> {
+    let queue: WorkQueue<ObjectKey> = WorkQueue::default();
+    runtime.metrics.watch_queue(queue.clone());
+    let lists = Lists::new();
+    let catalog = watch_catalog(runtime, &queue, &lists);
+    let children = watch_children(runtime, &queue, &lists, &catalog);
+    let own = admission::attach(runtime, args, Arc::clone(&catalog)).await?;
+    reconcile_when_leading(runtime, args.reconcile.concurrency, queue, lists, catalog, children);
+    Ok(own)
+}
+
+/// Removes the webhook configurations that the operator made for itself: without it they would refuse every object.
+pub(crate) async fn detach(own: Option<Own>) {
+    let Some(own) = own else { return };
+    match timeout(REMOVAL, own.remove()).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => error!(%error, "could not remove the webhook configurations"),
+        Err(_) => error!("could not remove the webhook configurations in time"),
+    }
+}
+
+fn watch_catalog(runtime: &mut Runtime, queue: &WorkQueue<ObjectKey>, lists: &Lists) -> Arc<RwLock<Catalog>> {
+    let affected = queue.clone();
+    let index = Index::new(move |keys| keys.into_iter().for_each(|key| affected.add(key)));
+    for kind in Kind::ALL {
+        let (name, client) = (gate_of(kind), runtime.client());
+        let listed = lists.add(&runtime.readiness, name);
+        let watch = index.clone().watch_kind(client, kind, listed);
+        runtime.spawn_watch(name, async { Ok::<_, std::convert::Infallible>(watch.await) });
+    }
+    let services =
+        index.clone().watch_services(runtime.client(), lists.add(&runtime.readiness, "watch-services"));
+    runtime.spawn_watch("watch-services", async { Ok::<_, std::convert::Infallible>(services.await) });
+    let catalog = index.catalog();
+    let (counted, settled) = (Arc::clone(&catalog), Arc::clone(&catalog));
+    runtime.metrics.watch_catalog(move |kind| counted.read().count(kind));
+    runtime.metrics.watch_conflicts(move |kind| settled.read().left_out(kind));
+    catalog
+}
+
+fn watch_children(
+    runtime: &mut Runtime,
+    queue: &WorkQueue<ObjectKey>,
+    lists: &Lists,
+    catalog: &Arc<RwLock<Catalog>>,
+) -> Children {
+    let (queue, catalog) = (queue.clone(), Arc::clone(catalog));
+    let on_change: OnChange = Arc::new(move |server| match server {
+        Some(server) => queue.add(server),
+        None => catalog.read().keys(Kind::Server).for_each(|key| queue.add(key.clone())),
+    });
+    macro_rules! watch {
+        ($name:literal) => {{
+            let listed = lists.add(&runtime.readiness, $name);
+            let (store, watch) = children::watch(runtime.client(), listed, Arc::clone(&on_change));
+            runtime.spawn_watch($name, async { Ok::<_, std::convert::Infallible>(watch.await) });
+            store
+        }};
+    }
+    Children {
+        deployments: watch!("watch-deployments"),
+        services: watch!("watch-server-services"),
+        config_maps: watch!("watch-configmaps"),
+    }
+}
+
+fn reconcile_when_leading(
+    runtime: &mut Runtime,
+    concurrency: NonZeroUsize,
+    queue: WorkQueue<ObjectKey>,
+    lists: Lists,
+    catalog: Arc<RwLock<Catalog>>,
+    children: Children,
+) {
+    let (client, drain, passes) = (runtime.client(), runtime.drain(), runtime.metrics.reconciles());
+    runtime.spawn_writer("reconcile", move |leadership| async move {
+        let context = Context {
+            client,
+            catalog,
+            children,
+            may_write: Arc::new(move || leadership.is_held()),
+            clock: Arc::new(Timestamp::now),
+        };
+        tokio::select! {
+            () = lists.complete() => {}
+            () = drain.begun() => return Ok::<_, std::convert::Infallible>(()),
+        }
+        queue::run(queue, concurrency, Arc::new(Reconciler { context, passes }), drain.begun()).await;
+        Ok(())
+    });
+}
+
+/// Passes over objects, counted and logged.
+struct Reconciler {
+    context: Context,
+    passes: Reconciles,
+}
+
+impl queue::Reconcile<ObjectKey> for Reconciler {
+    async fn reconcile(&self, key: ObjectKey) -> Outcome {
+        let started = Instant::now();
+        let (ended, outcome) = match reconcile::reconcile(&key, &self.context).await {
+            Ok(reconcile::Outcome::AwaitChange) => (Ended::Success, Outcome::AwaitChange),
+            Ok(reconcile::Outcome::After(delay)) => (Ended::Waiting, Outcome::After(delay)),
+            Err(error) => self.failed(&error),
+        };
+        self.passes.observe(key.id.kind, ended, started.elapsed());
+        outcome
+    }
+
+    fn span(&self, key: &ObjectKey) -> Span {
+        info_span!("reconcile", kind = %key.id.kind, namespace = %key.namespace, name = %key.id.name)
+    }
+
+    fn panicked(&self, key: &ObjectKey, took: Duration) {
+        self.passes.observe(key.id.kind, Ended::Panic, took);
+    }
+}
+
+impl Reconciler {
+    fn failed(&self, error: &Error) -> (Ended, Outcome) {
+        let ended = if matches!(error, Error::NotLeading) { Ended::NotLeading } else { Ended::Error };
+        let source = std::error::Error::source(error).map(tracing::field::display);
+        warn!(%error, source, category = error.category(), "pass failed");
+        let outcome = match error.retry() {
+            Retry::AwaitChange => Outcome::AwaitChange,
+            Retry::Backoff => Outcome::Backoff,
+        };
+        (ended, outcome)
+    }
+}
