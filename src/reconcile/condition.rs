@@ -218,10 +218,9 @@ mod tests {
 
     #[test]
     fn conditions_that_others_write_are_not_ours_and_ours_have_an_order() {
-        let mut condition =
-            Verdict::yes(Reason::Valid, "").condition(Type::ConfigurationValid, 1, &[], at(1));
-        assert!(is_own(&condition));
-        condition.type_ = "ProbeSucceeded".to_owned();
-        assert!(!is_own(&condition));
+        let of = |type_| Verdict::yes(Reason::Valid, "").condition(type_, 1, &[], at(1));
+        let probe = Condition { type_: "ProbeSucceeded".to_owned(), ..of(Type::Ready) };
+        let stored = vec![of(Type::ServiceReady), probe, of(Type::Ready)];
+        assert_eq!(own(stored), [of(Type::Ready), of(Type::ServiceReady)]);
     }
 }

@@ -94,4 +94,6 @@ pub async fn reconcile(key: &ObjectKey, context: &Context) -> Result<Outcome, Er
 }
 
 #[cfg(test)]
+mod fixture;
+#[cfg(test)]
 mod tests;

@@ -91,15 +91,10 @@ fn in_phase(
 
 /// Everything but conditions and phase.
 fn describe(facts: &Facts<'_>, stored: &MCPServerStatus) -> MCPServerStatus {
-    // What runs goes on as it was described, until the object is valid again.
-    let Some(server) = facts.plan.server() else { return own_part(stored.clone()) };
-    let (identity, spec) = (facts.identity, server.spec());
-    let endpoint = format!("http://{}.{}.svc.cluster.local:{}", identity.name, identity.namespace, spec.port);
-    let mut status = MCPServerStatus {
-        selector: Some(labels::selector_text(&identity.name)),
-        url: reachable(spec).then(|| format!("{endpoint}{}", spec.path)),
-        endpoint: Some(endpoint),
-        ..MCPServerStatus::default()
+    let mut status = match facts.plan.server() {
+        Some(server) => address(facts.identity, server.spec()),
+        // What runs goes on as it was described, until the object is valid again.
+        None => own_part(stored.clone()),
     };
     if let Plan::Image(_, built) = facts.plan
         && let CatalogFile::Written { revision } = &built.catalog
@@ -113,13 +108,23 @@ fn describe(facts: &Facts<'_>, stored: &MCPServerStatus) -> MCPServerStatus {
         status.resources = count(Kind::Resource);
         status.catalog_revision = Some(revision.clone());
     }
-    if let Child::Own(deployment) = &facts.children.deployment
-        && let Some(of_pods) = &deployment.status
-    {
-        status.replicas = of_pods.replicas.unwrap_or(0);
-        status.ready_replicas = of_pods.ready_replicas.unwrap_or(0);
-    }
+    let pods = match &facts.children.deployment {
+        Child::Own(deployment) => deployment.status.as_ref(),
+        _ => None,
+    };
+    status.replicas = pods.and_then(|pods| pods.replicas).unwrap_or(0);
+    status.ready_replicas = pods.and_then(|pods| pods.ready_replicas).unwrap_or(0);
     status
+}
+
+fn address(identity: &Identity, spec: &MCPServerSpec) -> MCPServerStatus {
+    let endpoint = format!("http://{}.{}.svc.cluster.local:{}", identity.name, identity.namespace, spec.port);
+    MCPServerStatus {
+        selector: Some(labels::selector_text(&identity.name)),
+        url: reachable(spec).then(|| format!("{endpoint}{}", spec.path)),
+        endpoint: Some(endpoint),
+        ..MCPServerStatus::default()
+    }
 }
 
 /// Whether an MCP client can connect: not to a process that speaks over its standard input.

@@ -1,1 +1,332 @@
+//! Which requests a pass makes.
 
+mod cluster;
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use cluster::{Cluster, failure, lines, stored};
+use kube::runtime::reflector;
+use kube::runtime::watcher::Event;
+use mcp_crds::kind::Kind;
+use serde_json::{Value, json};
+
+use super::fixture::{NOW, at, mk_object, mk_server, mk_tool};
+use super::*;
+
+const FIRST: [&str; 3] = ["PATCH configmaps/main-config", "PATCH services/main", "PATCH deployments/main"];
+const STATUS: &str = "PATCH mcpservers/main/status";
+
+fn spec() -> Value {
+    json!({"image": "server:1", "config": {"level": "info"}, "resources": {"requests": {"memory": "0.25Gi"}}})
+}
+
+#[tokio::test]
+async fn a_new_server_takes_three_applies_and_two_statuses_at_most() {
+    let mut cluster = Cluster::with(&mk_server(spec()));
+    let (outcome, calls) = cluster.pass().await;
+    assert_eq!(lines(&calls), FIRST);
+    // The first status waits until there is something to say.
+    assert_eq!(outcome.unwrap(), Outcome::After(Duration::from_secs(2)));
+    cluster.watch(&calls);
+    assert!(cluster.pass().await.1.is_empty());
+
+    cluster.start_pods();
+    let (outcome, calls) = cluster.pass().await;
+    assert_eq!(lines(&calls), [STATUS]);
+    assert_eq!(outcome.unwrap(), Outcome::AwaitChange);
+    assert_eq!(calls[0].body["status"]["phase"], "Ready");
+    cluster.watch(&calls);
+    assert!(cluster.pass().await.1.is_empty());
+}
+
+#[tokio::test]
+async fn each_apply_is_forced_and_says_that_there_is_no_such_object_yet() {
+    let cluster = Cluster::with(&mk_server(spec()));
+    let (_, calls) = cluster.pass().await;
+    for call in calls {
+        assert_eq!(call.body["metadata"]["resourceVersion"], "1", "{}", call.line());
+        assert!(
+            call.query.contains("fieldManager=mcp-operator") && call.query.contains("force=true"),
+            "{call:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_deployment_that_reports_nothing_delays_the_first_status_by_two_seconds_at_most() {
+    let mut cluster = Cluster::with(&mk_server(spec()));
+    let (_, calls) = cluster.pass().await;
+    cluster.watch(&calls);
+    cluster.now.store(NOW + 1, Ordering::Relaxed);
+    assert_eq!(cluster.pass().await.0.unwrap(), Outcome::After(Duration::from_secs(1)));
+    cluster.now.store(NOW + 2, Ordering::Relaxed);
+    let (outcome, calls) = cluster.pass().await;
+    assert_eq!(outcome.unwrap(), Outcome::AwaitChange);
+    assert_eq!(lines(&calls), [STATUS]);
+    assert_eq!(calls[0].body["status"]["phase"], "Pending");
+}
+
+#[tokio::test]
+async fn drift_of_one_child_is_one_apply_to_the_object_that_was_seen() {
+    let mut cluster = Cluster::with(&mk_server(spec()));
+    cluster.settle().await;
+    let key = reflector::ObjectRef::new("main").within("team");
+    let mut service = (*cluster.context.children.services.get(&key).unwrap()).clone();
+    service.spec.as_mut().unwrap().ports.as_mut().unwrap()[0].port = 81;
+    cluster.services.apply_watcher_event(&Event::Apply(service));
+    let (_, calls) = cluster.pass().await;
+    assert_eq!(lines(&calls), ["PATCH services/main"]);
+    assert_eq!(calls[0].body["metadata"]["uid"], "uid-of-service");
+    assert_eq!(calls[0].body["metadata"].get("resourceVersion"), None);
+    cluster.watch(&calls);
+    assert!(cluster.pass().await.1.is_empty());
+}
+
+#[tokio::test]
+async fn a_field_that_leaves_the_spec_is_applied_away() {
+    let mut cluster =
+        Cluster::with(&mk_server(json!({"image": "server:1", "nodeSelector": {"disk": "fast"}})));
+    cluster.settle().await;
+    let mut document = cluster.document(Kind::Server, "main");
+    document["spec"] = json!({"image": "server:1"});
+    cluster.store(Kind::Server, &document);
+    let (_, calls) = cluster.pass().await;
+    assert_eq!(lines(&calls), ["PATCH deployments/main"]);
+    assert_eq!(calls[0].body.pointer("/spec/template/spec/nodeSelector"), None);
+}
+
+#[tokio::test]
+async fn a_tool_is_one_write_of_the_config_map_and_one_of_the_status() {
+    let mut cluster = Cluster::with(&mk_server(json!({"image": "server:1", "toolSelector": {}})));
+    cluster.settle().await;
+    cluster.store(Kind::Tool, &mk_tool("search"));
+    let (_, calls) = cluster.pass().await;
+    assert_eq!(lines(&calls), ["PATCH configmaps/main-config", STATUS]);
+    assert_eq!(calls[1].body["status"]["tools"], 1);
+    cluster.watch(&calls);
+    assert!(cluster.pass().await.1.is_empty());
+}
+
+#[tokio::test]
+async fn what_somebody_else_controls_is_not_written_and_is_named() {
+    let mut cluster = Cluster::with(&mk_server(spec()));
+    let mut taken = mk_object(Kind::Server, "main", json!({}));
+    taken["apiVersion"] = "v1".into();
+    taken["kind"] = "Service".into();
+    taken["metadata"]["ownerReferences"] = json!([
+        {"apiVersion": "apps/v1", "kind": "StatefulSet", "name": "db", "uid": "x", "controller": true}
+    ]);
+    cluster.watch_service(taken);
+    cluster.now.store(NOW + 10, Ordering::Relaxed);
+    let (outcome, calls) = cluster.pass().await;
+    assert_eq!(lines(&calls), ["PATCH configmaps/main-config", "PATCH deployments/main", STATUS]);
+    assert_eq!(outcome.unwrap(), Outcome::After(Duration::from_secs(60)));
+    let condition = &calls[2].body["status"]["conditions"][2];
+    assert_eq!((&condition["type"], &condition["reason"]), (&json!("ServiceReady"), &json!("NameTaken")));
+    assert_eq!(
+        condition["message"],
+        "Service \"main\" is not this server's: it belongs to StatefulSet \"db\""
+    );
+}
+
+#[tokio::test]
+async fn a_name_that_is_taken_out_of_sight_is_looked_up_and_left_alone() {
+    let cluster = Cluster::with(&mk_server(spec()));
+    cluster.now.store(NOW + 10, Ordering::Relaxed);
+    cluster.answer("/configmaps/main-config", 409, failure(409, "Conflict", "the object has been modified"));
+    let foreign = json!({
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": "main-config", "managedFields": [{"manager": "kubectl-create"}]},
+    });
+    cluster.answer("/configmaps/main-config", 200, foreign);
+    let (_, calls) = cluster.pass().await;
+    // Pods that would mount somebody else's settings are not started either.
+    assert_eq!(
+        lines(&calls),
+        ["PATCH configmaps/main-config", "GET configmaps/main-config", "PATCH services/main", STATUS]
+    );
+    let status = &calls[3].body["status"];
+    assert_eq!(
+        (&status["phase"], &status["conditions"][0]["reason"]),
+        (&json!("Failed"), &json!("NameTaken"))
+    );
+    assert!(
+        status["conditions"][3]["message"].as_str().unwrap().ends_with("it was made by \"kubectl-create\"")
+    );
+}
+
+#[tokio::test]
+async fn a_child_that_the_watch_has_not_shown_yet_is_known_again() {
+    let cluster = Cluster::with(&mk_server(json!({"image": "server:1"})));
+    let (_, calls) = cluster.pass().await;
+    let service = stored(&calls[0]);
+    cluster.answer("/services/main", 409, failure(409, "Conflict", "the object has been modified"));
+    cluster.answer("/services/main", 200, service);
+    let (_, calls) = cluster.pass().await;
+    assert_eq!(lines(&calls), ["PATCH services/main", "GET services/main", "PATCH deployments/main"]);
+}
+
+#[tokio::test]
+async fn orphans_of_a_server_of_this_name_are_its_own_again() {
+    let mut cluster = Cluster::with(&mk_server(json!({"image": "server:1"})));
+    cluster.settle().await;
+    let key = reflector::ObjectRef::new("main").within("team");
+    let mut service = (*cluster.context.children.services.get(&key).unwrap()).clone();
+    service.metadata.owner_references = None;
+    cluster.services.apply_watcher_event(&Event::Apply(service));
+    let (_, calls) = cluster.pass().await;
+    assert_eq!(lines(&calls), ["PATCH services/main"]);
+    assert_eq!(calls[0].body["metadata"]["ownerReferences"][0]["uid"], "uid-of-main");
+}
+
+#[tokio::test]
+async fn a_refused_deployment_is_a_condition_and_is_tried_again_slowly() {
+    for (code, reason, message) in [
+        (422, "Invalid", "spec.template.spec.volumes[0].name: Required value"),
+        (
+            500,
+            "InternalError",
+            "failed to create typed patch object (team/main; apps/v1, Kind=Deployment): .spec",
+        ),
+    ] {
+        let cluster = Cluster::with(&mk_server(json!({"image": "server:1"})));
+        cluster.answer("/deployments/main", code, failure(code, reason, message));
+        let (outcome, calls) = cluster.pass().await;
+        assert_eq!(outcome.unwrap(), Outcome::After(Duration::from_secs(300)));
+        assert_eq!(lines(&calls), ["PATCH services/main", "PATCH deployments/main", STATUS]);
+        let condition = &calls[2].body["status"]["conditions"][1];
+        assert_eq!((&condition["reason"], &condition["message"]), (&json!("Refused"), &json!(message)));
+        assert_eq!(calls[2].body["status"]["phase"], "Failed");
+    }
+}
+
+#[tokio::test]
+async fn a_quota_is_a_condition_and_backs_off() {
+    let cluster = Cluster::with(&mk_server(json!({"image": "server:1"})));
+    cluster.answer("/deployments/main", 403, failure(403, "Forbidden", "exceeded quota"));
+    let (outcome, calls) = cluster.pass().await;
+    let error = outcome.unwrap_err();
+    assert_eq!((error.retry(), error.category()), (Retry::Backoff, "refused"));
+    assert_eq!(calls.last().unwrap().body["status"]["conditions"][1]["reason"], "Forbidden");
+}
+
+#[tokio::test]
+async fn what_may_pass_backs_off_and_writes_no_status() {
+    let cluster = Cluster::with(&mk_server(json!({"image": "server:1"})));
+    cluster.answer("/services/main", 503, failure(503, "ServiceUnavailable", "later"));
+    let (outcome, calls) = cluster.pass().await;
+    let error = outcome.unwrap_err();
+    assert_eq!((error.retry(), error.category()), (Retry::Backoff, "request"));
+    assert_eq!(lines(&calls), ["PATCH services/main"]);
+}
+
+#[tokio::test]
+async fn a_namespace_that_goes_ends_the_pass() {
+    let mut ending = failure(403, "Forbidden", "unable to create new content");
+    ending["details"] =
+        json!({"causes": [{"reason": "NamespaceTerminating", "field": "metadata.namespace"}]});
+    for (code, answer) in [(403, ending), (404, failure(404, "NotFound", "namespaces \"team\" not found"))] {
+        let cluster = Cluster::with(&mk_server(json!({"image": "server:1"})));
+        cluster.answer("/services/main", code, answer);
+        let (outcome, calls) = cluster.pass().await;
+        assert_eq!(outcome.unwrap(), Outcome::AwaitChange);
+        assert_eq!(calls.len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_replica_that_does_not_lead_writes_nothing() {
+    let cluster = Cluster::with(&mk_server(spec()));
+    cluster.store(Kind::Tool, &mk_tool("search"));
+    cluster.leads.store(false, Ordering::Relaxed);
+    for (kind, name) in [(Kind::Server, "main"), (Kind::Tool, "search")] {
+        let (outcome, calls) = cluster.pass_over(kind, name).await;
+        let error = outcome.unwrap_err();
+        assert_eq!((error.retry(), error.category()), (Retry::AwaitChange, "not-leading"));
+        assert!(calls.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn an_invalid_server_keeps_its_children_and_is_told() {
+    let mut cluster = Cluster::with(&mk_server(spec()));
+    cluster.settle().await;
+    let mut document = cluster.document(Kind::Server, "main");
+    document["spec"]["port"] = 0.into();
+    cluster.store(Kind::Server, &document);
+    let (outcome, calls) = cluster.pass().await;
+    assert_eq!(outcome.unwrap(), Outcome::AwaitChange);
+    assert_eq!(lines(&calls), [STATUS]);
+    assert_eq!(calls[0].body["status"]["conditions"][3]["reason"], "Invalid");
+    assert_eq!(calls[0].body["metadata"]["uid"], "uid-of-main");
+}
+
+#[tokio::test]
+async fn a_server_without_an_image_gets_no_children_yet() {
+    let cluster = Cluster::with(&mk_server(json!({"toolSelector": {}})));
+    let (outcome, calls) = cluster.pass().await;
+    assert_eq!(outcome.unwrap(), Outcome::AwaitChange);
+    assert_eq!(lines(&calls), [STATUS]);
+    assert_eq!(calls[0].body["status"]["conditions"][0]["reason"], "GatewayNotAvailable");
+}
+
+#[tokio::test]
+async fn before_an_autoscaler_takes_over_the_present_replicas_are_kept_once() {
+    let mut cluster = Cluster::with(&mk_server(json!({"image": "server:1", "replicas": 3})));
+    cluster.settle().await;
+    let mut document = cluster.document(Kind::Server, "main");
+    document["spec"]["autoscaling"] = json!({"maxReplicas": 9});
+    cluster.store(Kind::Server, &document);
+    let (_, calls) = cluster.pass().await;
+    assert_eq!(lines(&calls), ["PATCH deployments/main", "PATCH deployments/main"]);
+    assert!(calls[0].query.contains("fieldManager=mcp-operator-replicas"));
+    assert_eq!(calls[0].body["spec"], json!({"replicas": 3}));
+    assert_eq!(calls[1].body["spec"].get("replicas"), None);
+    let mut scaled = stored(&calls[1]);
+    scaled["spec"]["replicas"] = 7.into();
+    cluster.watch_deployment(scaled);
+    cluster.start_pods();
+    let (_, calls) = cluster.pass().await;
+    assert_eq!(lines(&calls), [STATUS]);
+    assert_eq!(calls[0].body["status"]["replicas"], 7);
+}
+
+#[tokio::test]
+async fn a_deleted_server_is_terminating_and_released() {
+    let mut document = mk_server(json!({"image": "server:1"}));
+    document["metadata"]["deletionTimestamp"] = at(NOW).to_string().into();
+    document["metadata"]["finalizers"] = json!(["mcp.example.com/finalizer", "example.com/other"]);
+    let cluster = Cluster::with(&document);
+    let (outcome, calls) = cluster.pass().await;
+    assert_eq!(outcome.unwrap(), Outcome::AwaitChange);
+    assert_eq!(lines(&calls), [STATUS, "PATCH mcpservers/main"]);
+    assert_eq!(calls[0].body["status"]["phase"], "Terminating");
+    assert_eq!(
+        calls[1].body["metadata"],
+        json!({"uid": "uid-of-main", "resourceVersion": "100", "finalizers": ["example.com/other"]})
+    );
+}
+
+#[tokio::test]
+async fn a_server_that_is_gone_is_nothing_to_do() {
+    let (outcome, calls) = Cluster::new().pass().await;
+    assert_eq!(outcome.unwrap(), Outcome::AwaitChange);
+    assert!(calls.is_empty());
+}
+
+#[tokio::test]
+async fn a_tool_is_one_status_until_something_changes() {
+    let mut cluster = Cluster::with(&mk_server(json!({"image": "server:1", "toolSelector": {}})));
+    cluster.store(Kind::Tool, &mk_tool("search"));
+    let (outcome, calls) = cluster.pass_over(Kind::Tool, "search").await;
+    assert_eq!(outcome.unwrap(), Outcome::AwaitChange);
+    assert_eq!(lines(&calls), ["PATCH mcptools/search/status"]);
+    assert_eq!(calls[0].body["status"]["servers"], json!(["main"]));
+    cluster.watch(&calls);
+    cluster.now.store(NOW + 60, Ordering::Relaxed);
+    assert!(cluster.pass_over(Kind::Tool, "search").await.1.is_empty());
+    cluster.context.catalog.write().apply_service("team", "backend");
+    assert_eq!(cluster.pass_over(Kind::Tool, "search").await.1.len(), 1);
+}
