@@ -1,0 +1,175 @@
+//! Every example of `tests/rules`, on the pure functions: all errors and all warnings, and not one more.
+
+use std::time::Instant;
+
+use mcp_crds::catalog::{Catalog, Entry};
+use mcp_crds::field::Findings;
+use mcp_crds::kind::Kind;
+use mcp_crds::{default, validate};
+use serde_json::Value;
+
+use crate::examples::{self, Cause, Example, NAMESPACE, Operation, Rule};
+
+/// The rules that the documentation promises.
+const RULES: [&str; 40] = [
+    "S1", "S2", "S3", "S4", "S5", "S6", "S7", "S8", "S9", "S10", "S11", "S12", "S13", "S14", "S15", "S16",
+    "S17", "S18", "T1", "T2", "T3", "T4", "T5", "T6", "T7", "T8", "T9", "T10", "T11", "P1", "P2", "P3", "P4",
+    "P5", "P6", "R1", "R2", "R3", "R4", "R5",
+];
+
+fn kind(manifest: &Value) -> Kind {
+    let name = manifest["kind"].as_str().expect("a manifest has a kind");
+    Kind::from_name(name).unwrap_or_else(|| panic!("{name} is none of our kinds"))
+}
+
+fn name(object: &Value) -> &str {
+    object["metadata"]["name"].as_str().unwrap_or_default()
+}
+
+/// The object as the cluster stores it.
+fn stored(manifest: &Value) -> Value {
+    let mut object = manifest.clone();
+    default::apply(kind(manifest), &mut object, None);
+    object
+}
+
+fn entry(object: &Value) -> Entry {
+    Entry::read(kind(object), NAMESPACE, object)
+}
+
+/// What the cluster holds when an object of the example comes.
+fn catalog(example: &Example) -> Catalog {
+    let mut catalog = Catalog::default();
+    for manifest in example.existing.iter().chain(&example.old) {
+        let object = stored(manifest);
+        catalog.apply(entry(&object));
+    }
+    for service in &example.services {
+        catalog.apply_service(NAMESPACE, service);
+    }
+    catalog
+}
+
+/// The verdict of the rules on an object of the example.
+fn judge(example: &Example, manifest: &Value) -> Findings {
+    let catalog = catalog(example);
+    if manifest["kind"] == "Scale" {
+        let replicas = manifest["spec"]["replicas"].as_i64().expect("replicas");
+        return catalog.check_scale(NAMESPACE, name(manifest), replicas);
+    }
+    let old = example.old.as_ref().map(stored);
+    let mut object = manifest.clone();
+    default::apply(example.kind, &mut object, old.as_ref());
+    let operation = if old.is_some() { validate::Operation::Update } else { validate::Operation::Create };
+    let mut findings = validate::object(example.kind, operation, &object);
+    findings.extend(catalog.check(&entry(&object), Instant::now()));
+    match old {
+        Some(old) => findings.ratchet(&old, &object),
+        None => findings,
+    }
+}
+
+fn causes(findings: &Findings) -> Vec<Cause> {
+    let cause = |error: &mcp_crds::field::FieldError| Cause {
+        field: error.field.to_string(),
+        reason: error.reason.as_str(),
+        message: error.message.clone(),
+    };
+    findings.errors.iter().map(cause).collect()
+}
+
+fn lines(causes: &[Cause]) -> Vec<String> {
+    causes.iter().map(|cause| format!("{}: {} ({})", cause.field, cause.message, cause.reason)).collect()
+}
+
+/// Runs `test` on every example, and fails with all that failed.
+fn for_each_example(test: impl Fn(&Rule, &Example) -> Result<(), String>) {
+    let rules = examples::rules();
+    let examples = rules.iter().flat_map(|rule| rule.examples.iter().map(move |example| (rule, example)));
+    let failures: Vec<String> = examples
+        .filter_map(|(rule, example)| {
+            let problem = test(rule, example).err()?;
+            Some(format!("{} ({}):\n{problem}", rule.id, example.name))
+        })
+        .collect();
+    assert!(failures.is_empty(), "{} examples failed\n\n{}", failures.len(), failures.join("\n\n"));
+}
+
+fn difference(expected: &[String], found: &[String]) -> Result<(), String> {
+    let missing = expected.iter().filter(|line| !found.contains(line)).map(|line| format!("  missing    {line}"));
+    let surplus = found.iter().filter(|line| !expected.contains(line)).map(|line| format!("  unexpected {line}"));
+    let lines: Vec<String> = missing.chain(surplus).collect();
+    match (lines.is_empty(), expected == found) {
+        (false, _) => Err(lines.join("\n")),
+        (true, false) => Err(format!("  in another order:\n    {}", found.join("\n    "))),
+        (true, true) => Ok(()),
+    }
+}
+
+#[test]
+fn every_rule_says_what_its_examples_say() {
+    for_each_example(|_, example| {
+        let findings = judge(example, &example.object);
+        difference(&lines(&example.causes), &lines(&causes(&findings)))
+    });
+}
+
+#[test]
+fn every_warning_is_one_that_its_example_says() {
+    for_each_example(|_, example| {
+        let findings = judge(example, &example.object);
+        difference(&example.warnings, &findings.warnings)
+    });
+}
+
+#[test]
+fn every_fix_is_accepted_without_a_warning() {
+    for_each_example(|_, example| {
+        let Some(fix) = &example.fix else { return Ok(()) };
+        let findings = judge(example, &fix.object);
+        difference(&[], &lines(&causes(&findings)))?;
+        difference(&[], &findings.warnings)
+    });
+}
+
+#[test]
+fn every_rule_has_examples_of_both_verdicts() {
+    let rules = examples::rules();
+    let ids: Vec<&str> = rules.iter().map(|rule| rule.id.as_str()).filter(|id| id.len() <= 3).collect();
+    assert_eq!(ids, RULES);
+    for rule in rules.iter().filter(|rule| RULES.contains(&rule.id.as_str())) {
+        let (accepted, refused): (Vec<_>, Vec<_>) = rule.examples.iter().partition(|e| e.causes.is_empty());
+        assert!(!refused.is_empty(), "{} refuses nothing", rule.id);
+        assert!(!accepted.is_empty(), "{} accepts nothing", rule.id);
+        assert!(refused.iter().any(|example| example.fix.is_some()), "{} shows no way out", rule.id);
+    }
+}
+
+#[test]
+fn defaults_are_filled_in() {
+    for example in examples::defaults() {
+        let mut object = example.given.clone();
+        default::apply(kind(&object), &mut object, example.old.as_ref());
+        assert_eq!(object, example.stored, "{}", example.name);
+    }
+}
+
+#[test]
+fn defaulting_twice_changes_nothing_more() {
+    for example in examples::defaults() {
+        let mut object = example.stored.clone();
+        default::apply(kind(&object), &mut object, Some(&example.stored));
+        assert_eq!(object, example.stored, "{}", example.name);
+    }
+    for_each_example(|_, example| {
+        if example.operation == Operation::Scale {
+            return Ok(());
+        }
+        let old = example.old.as_ref().map(stored);
+        let mut once = example.object.clone();
+        default::apply(example.kind, &mut once, old.as_ref());
+        let mut twice = once.clone();
+        default::apply(example.kind, &mut twice, old.as_ref());
+        if once == twice { Ok(()) } else { Err(format!("  {once}\n  {twice}")) }
+    });
+}
