@@ -1,0 +1,162 @@
+//! `docs/reading-errors.md` is made from the examples of `tests/rules`, so it cannot promise other words than the rules have.
+//! `UPDATE=1` writes it; without, a difference fails.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::Path;
+
+use serde_json::{Map, Value};
+
+use crate::examples::{self, Example, Rule};
+
+const PAGE: &str = "docs/reading-errors.md";
+/// What stands above this line is written by hand.
+const MARKER: &str = "<!-- Everything below is generated from tests/rules by `make generate`. -->\n";
+/// Longer strings are shortened in a manifest.
+const MAX_TEXT_CHARS: usize = 200;
+/// Longer warnings are cut by the webhook.
+const MAX_WARNING_CHARS: usize = 120;
+
+#[test]
+fn reading_errors_is_up_to_date() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(PAGE);
+    let page = fs::read_to_string(&path).expect(PAGE);
+    let (by_hand, _) = page.split_once(MARKER).expect("the page has its marker");
+    let fresh = format!("{by_hand}{MARKER}{}", render(&examples::rules()));
+    if std::env::var_os("UPDATE").is_some() {
+        fs::write(&path, fresh).expect(PAGE);
+    } else {
+        assert!(page == fresh, "{PAGE} differs from tests/rules: run `make generate`");
+    }
+}
+
+fn render(rules: &[Rule]) -> String {
+    let mut page = String::new();
+    let mut section = "";
+    for rule in rules {
+        let heading = match rule.id.as_bytes() {
+            [b'S', ..] => "MCPServer",
+            [b'T', ..] => "MCPTool",
+            [b'P', ..] => "MCPPrompt",
+            [b'R', ..] => "MCPResource",
+            _ => "Beside the rules",
+        };
+        if section != heading {
+            section = heading;
+            page.push_str(&format!("\n## {heading}\n"));
+        }
+        render_rule(rule, &mut page).expect("a string can be written to");
+    }
+    page
+}
+
+fn render_rule(rule: &Rule, page: &mut String) -> std::fmt::Result {
+    let id = if rule.id.len() <= 3 { format!("{}: ", rule.id) } else { String::new() };
+    writeln!(page, "\n### {id}{}\n\n{}", rule.title, rule.why)?;
+    let shown = rule.examples.iter().find(|example| !example.causes.is_empty() && example.fix.is_some());
+    if let Some(example) = shown {
+        render_example(example, page)?;
+    }
+    let is_shown = |example: &Example| shown.is_some_and(|shown| std::ptr::eq(shown, example));
+    let others: Vec<&Example> = rule.examples.iter().filter(|example| !is_shown(example)).collect();
+    let (refused, accepted): (Vec<&Example>, Vec<&Example>) =
+        others.into_iter().partition(|example| !example.causes.is_empty());
+    let (silent, warned): (Vec<&Example>, Vec<&Example>) =
+        accepted.into_iter().partition(|example| example.warnings.is_empty());
+    for (title, examples) in
+        [("Refused as well:", refused), ("Accepted, with a warning:", warned), ("Accepted:", silent)]
+    {
+        if !examples.is_empty() {
+            writeln!(page, "\n{title}\n")?;
+        }
+        for example in examples {
+            render_line(example, page)?;
+        }
+    }
+    Ok(())
+}
+
+/// The example in full: what is refused, what kubectl says, and what to write instead.
+fn render_example(example: &Example, page: &mut String) -> std::fmt::Result {
+    let needs_others = example.causes.iter().any(|cause| cause.reason == "FieldValueDuplicate");
+    if needs_others && !example.existing.is_empty() {
+        let existing: Vec<String> = example.existing.iter().map(|object| manifest(example, object)).collect();
+        writeln!(page, "\nBeside these:\n\n```yaml\n{}```", existing.join("---\n"))?;
+    }
+    writeln!(page, "\n```yaml\n{}```", manifest(example, &example.excerpt))?;
+    writeln!(page, "\n```text\n{}```", kubectl(example))?;
+    if let Some(fix) = &example.fix {
+        writeln!(page, "\nInstead:\n\n```yaml\n{}```", manifest(example, &fix.excerpt))?;
+    }
+    Ok(())
+}
+
+/// What kubectl prints.
+fn kubectl(example: &Example) -> String {
+    let metadata = &example.object["metadata"];
+    let name = metadata.get("name").or(metadata.get("generateName")).and_then(Value::as_str);
+    let head = format!("The {} \"{}\" is invalid: ", example.kind, name.unwrap_or_default());
+    let lines: Vec<String> =
+        example.causes.iter().map(|cause| format!("{}: {}\n", cause.field, cause.message)).collect();
+    match lines.as_slice() {
+        [line] => head + line,
+        lines => lines.iter().fold(head + "\n", |text, line| text + "* " + line),
+    }
+}
+
+fn render_line(example: &Example, page: &mut String) -> std::fmt::Result {
+    let errors = example.causes.iter().map(|cause| format!("{}: {}", cause.field, cause.message));
+    let warnings = example.warnings.iter().map(|warning| format!("Warning: {}", cut(warning)));
+    let lines: Vec<String> = errors.chain(warnings).map(|line| code(&line)).collect();
+    match lines.as_slice() {
+        [] => writeln!(page, "- {}", example.name),
+        [line] => writeln!(page, "- {}: {line}", example.name),
+        lines => {
+            writeln!(page, "- {}:", example.name)?;
+            lines.iter().try_for_each(|line| writeln!(page, "  - {line}"))
+        }
+    }
+}
+
+fn code(text: &str) -> String {
+    if text.contains('`') { format!("`` {text} ``") } else { format!("`{text}`") }
+}
+
+fn cut(warning: &str) -> String {
+    match warning.chars().nth(MAX_WARNING_CHARS) {
+        None => warning.to_owned(),
+        Some(_) => warning.chars().take(MAX_WARNING_CHARS - 1).chain(['…']).collect(),
+    }
+}
+
+/// A manifest, as far as an example is about it.
+fn manifest(example: &Example, excerpt: &Value) -> String {
+    let mut shown = Map::new();
+    let kind = excerpt.get("kind").cloned().unwrap_or_else(|| example.kind.as_str().into());
+    shown.insert("kind".to_owned(), kind);
+    for part in ["metadata", "spec"] {
+        if let Some(value) = excerpt.get(part) {
+            shown.insert(part.to_owned(), shortened(value));
+        }
+    }
+    if let Some(Value::Object(metadata)) = shown.get_mut("metadata") {
+        metadata.retain(|name, value| name != "namespace" || value != examples::NAMESPACE);
+    }
+    serde_saphyr::to_string(&shown).expect("JSON is YAML")
+}
+
+/// Without what `base` has and the example takes away, and without what is too long for a page.
+fn shortened(value: &Value) -> Value {
+    match value {
+        Value::Object(object) => {
+            let members = object.iter().filter(|(_, value)| !value.is_null());
+            Value::Object(members.map(|(key, value)| (key.clone(), shortened(value))).collect())
+        }
+        Value::Array(list) => Value::Array(list.iter().map(shortened).collect()),
+        Value::String(text) if text.chars().nth(MAX_TEXT_CHARS).is_some() => {
+            let beginning: String = text.chars().take(16).collect();
+            Value::String(format!("{beginning}… ({} characters)", text.chars().count()))
+        }
+        scalar => scalar.clone(),
+    }
+}
