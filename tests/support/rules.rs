@@ -10,24 +10,24 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
 /// The namespace of every object that names none.
-pub const NAMESPACE: &str = "default";
+pub(crate) const NAMESPACE: &str = "default";
 
 /// A file: a rule and its examples.
 #[derive(Debug)]
-pub struct Rule {
+pub(crate) struct Rule {
     /// Its id, or what the file is about.
-    pub id: String,
+    pub(crate) id: String,
     /// What holds where the rule is kept.
-    pub title: String,
+    pub(crate) title: String,
     /// Why there is such a rule.
-    pub why: String,
+    pub(crate) why: String,
     /// In the file's order.
-    pub examples: Vec<Example>,
+    pub(crate) examples: Vec<Example>,
 }
 
 /// What is done to an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Operation {
+pub(crate) enum Operation {
     /// It is created.
     Create,
     /// It replaces [`Example::old`].
@@ -39,7 +39,7 @@ pub enum Operation {
 /// Who refuses, beside the webhooks.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Layer {
+pub(crate) enum Layer {
     /// Nobody; or it is not promised.
     #[default]
     Webhook,
@@ -51,51 +51,51 @@ pub enum Layer {
 
 /// An object, and the verdict on it.
 #[derive(Debug)]
-pub struct Example {
+pub(crate) struct Example {
     /// What it shows.
-    pub name: String,
+    pub(crate) name: String,
     /// The kind under review; for a scale the server's.
-    pub kind: Kind,
+    pub(crate) kind: Kind,
     /// What is done.
-    pub operation: Operation,
+    pub(crate) operation: Operation,
     /// Who else refuses it.
-    pub layer: Layer,
+    pub(crate) layer: Layer,
     /// The object, whole, before defaulting.
-    pub object: Value,
+    pub(crate) object: Value,
     /// What of it the example is about.
-    pub excerpt: Value,
+    pub(crate) excerpt: Value,
     /// The stored object before an update, before defaulting.
-    pub old: Option<Value>,
+    pub(crate) old: Option<Value>,
     /// Other objects of the cluster, before defaulting.
-    pub existing: Vec<Value>,
+    pub(crate) existing: Vec<Value>,
     /// Names of the Services of the namespace.
-    pub services: BTreeSet<String>,
+    pub(crate) services: BTreeSet<String>,
     /// Why it is refused; empty where it is accepted.
-    pub causes: Vec<Cause>,
+    pub(crate) causes: Vec<Cause>,
     /// What is warned of.
-    pub warnings: Vec<String>,
+    pub(crate) warnings: Vec<String>,
     /// What its author should have written.
-    pub fix: Option<Fix>,
+    pub(crate) fix: Option<Fix>,
 }
 
 /// A manifest that is accepted instead of a refused one.
 #[derive(Debug)]
-pub struct Fix {
+pub(crate) struct Fix {
     /// The object, whole.
-    pub object: Value,
+    pub(crate) object: Value,
     /// What of it the fix is about.
-    pub excerpt: Value,
+    pub(crate) excerpt: Value,
 }
 
 /// An error, as a `Status` holds it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Cause {
+pub(crate) struct Cause {
     /// Where.
-    pub field: String,
+    pub(crate) field: String,
     /// What kind of mistake, on the wire.
-    pub reason: &'static str,
+    pub(crate) reason: &'static str,
     /// In words.
-    pub message: String,
+    pub(crate) message: String,
 }
 
 /// The first words of a message, by its reason.
@@ -111,7 +111,7 @@ const REASONS: [(&str, &str); 6] = [
 impl Cause {
     /// Reads `FIELD: TEXT`.
     #[must_use]
-    pub fn read(line: &str) -> Option<Self> {
+    pub(crate) fn read(line: &str) -> Option<Self> {
         let split = |(words, reason): &(&str, &'static str)| {
             let (field, _) = line.split_once(&format!(": {words}"))?;
             let message = line.get(field.len() + 2..)?.to_owned();
@@ -124,15 +124,15 @@ impl Cause {
 /// An object as it is given, and as it is stored.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Default {
+pub(crate) struct Default {
     /// What it shows.
-    pub name: String,
+    pub(crate) name: String,
     /// What was stored before an update.
-    pub old: Option<Value>,
+    pub(crate) old: Option<Value>,
     /// What is given.
-    pub given: Value,
+    pub(crate) given: Value,
     /// What is stored.
-    pub stored: Value,
+    pub(crate) stored: Value,
 }
 
 #[derive(Deserialize)]
@@ -178,7 +178,7 @@ fn parse<T: DeserializeOwned>(path: &Path) -> T {
 
 /// Every rule, S before T before P before R, and then what is no rule.
 #[must_use]
-pub fn rules() -> Vec<Rule> {
+pub(crate) fn rules() -> Vec<Rule> {
     let files = fs::read_dir(folder()).expect("tests/rules").map(|entry| entry.expect("an entry").path());
     let mut files: Vec<PathBuf> = files
         .filter(|path| path.extension().is_some_and(|extension| extension == "yaml"))
@@ -193,7 +193,7 @@ pub fn rules() -> Vec<Rule> {
 
 /// The examples of defaulting.
 #[must_use]
-pub fn defaults() -> Vec<Default> {
+pub(crate) fn defaults() -> Vec<Default> {
     let mut defaults: Vec<Default> = parse(&folder().join("defaults.yaml"));
     for default in &mut defaults {
         for manifest in [&mut default.given, &mut default.stored].into_iter().chain(&mut default.old) {
