@@ -14,8 +14,6 @@ const PAGE: &str = "docs/reading-errors.md";
 const MARKER: &str = "<!-- Everything below is generated from tests/rules by `make generate`. -->\n";
 /// Longer strings are shortened in a manifest.
 const MAX_TEXT_CHARS: usize = 200;
-/// Longer warnings are cut by the webhook.
-const MAX_WARNING_CHARS: usize = 120;
 
 #[test]
 fn reading_errors_is_up_to_date() {
@@ -106,7 +104,7 @@ fn kubectl(example: &Example) -> String {
 
 fn render_line(example: &Example, page: &mut String) -> std::fmt::Result {
     let errors = example.causes.iter().map(|cause| format!("{}: {}", cause.field, cause.message));
-    let warnings = example.warnings.iter().map(|warning| format!("Warning: {}", cut(warning)));
+    let warnings = example.warnings.iter().map(|warning| format!("Warning: {}", examples::cut(warning)));
     let lines: Vec<String> = errors.chain(warnings).map(|line| code(&line)).collect();
     match lines.as_slice() {
         [] => writeln!(page, "- {}", example.name),
@@ -120,13 +118,6 @@ fn render_line(example: &Example, page: &mut String) -> std::fmt::Result {
 
 fn code(text: &str) -> String {
     if text.contains('`') { format!("`` {text} ``") } else { format!("`{text}`") }
-}
-
-fn cut(warning: &str) -> String {
-    match warning.chars().nth(MAX_WARNING_CHARS) {
-        None => warning.to_owned(),
-        Some(_) => warning.chars().take(MAX_WARNING_CHARS - 1).chain(['…']).collect(),
-    }
 }
 
 /// A manifest, as far as an example is about it.

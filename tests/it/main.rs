@@ -5,3 +5,4 @@ mod docs;
 #[path = "../support/rules.rs"]
 mod examples;
 mod rules;
+mod webhook;

@@ -27,7 +27,7 @@ fn name(object: &Value) -> &str {
 }
 
 /// The object as the cluster stores it.
-fn stored(manifest: &Value) -> Value {
+pub(crate) fn stored(manifest: &Value) -> Value {
     let mut object = manifest.clone();
     default::apply(kind(manifest), &mut object, None);
     object
@@ -38,7 +38,7 @@ fn entry(object: &Value) -> Entry {
 }
 
 /// What the cluster holds when an object of the example comes.
-fn catalog(example: &Example) -> Catalog {
+pub(crate) fn catalog(example: &Example) -> Catalog {
     let mut catalog = Catalog::default();
     for manifest in example.existing.iter().chain(&example.old) {
         let object = stored(manifest);
@@ -83,21 +83,24 @@ fn lines(causes: &[Cause]) -> Vec<String> {
 }
 
 /// Runs `test` on every example, and fails with all that failed.
-fn for_each_example(test: impl Fn(&Rule, &Example) -> Result<(), String>) {
-    let rules = examples::rules();
-    let examples = rules.iter().flat_map(|rule| rule.examples.iter().map(move |example| (rule, example)));
-    let failures: Vec<String> = examples
-        .filter_map(|(rule, example)| {
-            let problem = test(rule, example).err()?;
-            Some(format!("{} ({}):\n{problem}", rule.id, example.name))
-        })
-        .collect();
+pub(crate) async fn for_each_example(test: impl AsyncFn(&Rule, &Example) -> Result<(), String>) {
+    let mut failures = Vec::new();
+    for rule in &examples::rules() {
+        for example in &rule.examples {
+            if let Err(problem) = test(rule, example).await {
+                failures.push(format!("{} ({}):\n{problem}", rule.id, example.name));
+            }
+        }
+    }
     assert!(failures.is_empty(), "{} examples failed\n\n{}", failures.len(), failures.join("\n\n"));
 }
 
-fn difference(expected: &[String], found: &[String]) -> Result<(), String> {
-    let missing = expected.iter().filter(|line| !found.contains(line)).map(|line| format!("  missing    {line}"));
-    let surplus = found.iter().filter(|line| !expected.contains(line)).map(|line| format!("  unexpected {line}"));
+/// What is expected and not there, and what is there and not expected.
+pub(crate) fn difference(expected: &[String], found: &[String]) -> Result<(), String> {
+    let missing =
+        expected.iter().filter(|line| !found.contains(line)).map(|line| format!("  missing    {line}"));
+    let surplus =
+        found.iter().filter(|line| !expected.contains(line)).map(|line| format!("  unexpected {line}"));
     let lines: Vec<String> = missing.chain(surplus).collect();
     match (lines.is_empty(), expected == found) {
         (false, _) => Err(lines.join("\n")),
@@ -106,30 +109,33 @@ fn difference(expected: &[String], found: &[String]) -> Result<(), String> {
     }
 }
 
-#[test]
-fn every_rule_says_what_its_examples_say() {
-    for_each_example(|_, example| {
+#[tokio::test]
+async fn every_rule_says_what_its_examples_say() {
+    for_each_example(async |_, example| {
         let findings = judge(example, &example.object);
         difference(&lines(&example.causes), &lines(&causes(&findings)))
-    });
+    })
+    .await;
 }
 
-#[test]
-fn every_warning_is_one_that_its_example_says() {
-    for_each_example(|_, example| {
+#[tokio::test]
+async fn every_warning_is_one_that_its_example_says() {
+    for_each_example(async |_, example| {
         let findings = judge(example, &example.object);
         difference(&example.warnings, &findings.warnings)
-    });
+    })
+    .await;
 }
 
-#[test]
-fn every_fix_is_accepted_without_a_warning() {
-    for_each_example(|_, example| {
+#[tokio::test]
+async fn every_fix_is_accepted_without_a_warning() {
+    for_each_example(async |_, example| {
         let Some(fix) = &example.fix else { return Ok(()) };
         let findings = judge(example, &fix.object);
         difference(&[], &lines(&causes(&findings)))?;
         difference(&[], &findings.warnings)
-    });
+    })
+    .await;
 }
 
 #[test]
@@ -154,14 +160,14 @@ fn defaults_are_filled_in() {
     }
 }
 
-#[test]
-fn defaulting_twice_changes_nothing_more() {
+#[tokio::test]
+async fn defaulting_twice_changes_nothing_more() {
     for example in examples::defaults() {
         let mut object = example.stored.clone();
         default::apply(kind(&object), &mut object, Some(&example.stored));
         assert_eq!(object, example.stored, "{}", example.name);
     }
-    for_each_example(|_, example| {
+    for_each_example(async |_, example| {
         if example.operation == Operation::Scale {
             return Ok(());
         }
@@ -171,5 +177,6 @@ fn defaulting_twice_changes_nothing_more() {
         let mut twice = once.clone();
         default::apply(example.kind, &mut twice, old.as_ref());
         if once == twice { Ok(()) } else { Err(format!("  {once}\n  {twice}")) }
-    });
+    })
+    .await;
 }

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use mcp_crds::kind::{API_VERSION, Kind};
+use mcp_crds::validate::name::is_dns_label;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
@@ -121,6 +122,16 @@ impl Cause {
     }
 }
 
+/// A warning as the webhook sends it: the API server takes no longer ones.
+#[must_use]
+pub(crate) fn cut(warning: &str) -> String {
+    const MAX_CHARS: usize = 120;
+    match warning.chars().nth(MAX_CHARS) {
+        None => warning.to_owned(),
+        Some(_) => warning.chars().take(MAX_CHARS - 1).chain(['…']).collect(),
+    }
+}
+
 /// An object as it is given, and as it is stored.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -214,7 +225,8 @@ fn read(path: &Path) -> Rule {
 
 fn example(written: Written, base: &Value, existing: &[Value]) -> Result<Example, String> {
     let base = complete(written.base.unwrap_or_else(|| base.clone()));
-    let kind = base.get("kind").and_then(Value::as_str).and_then(Kind::from_name).ok_or("base has no kind")?;
+    let kind =
+        base.get("kind").and_then(Value::as_str).and_then(Kind::from_name).ok_or("base has no kind")?;
     let existing = written.existing.unwrap_or_else(|| existing.to_vec());
     let over = |excerpt: &Value| overlay(&base, excerpt);
     let mut old = written.old.as_ref().map(over);
@@ -238,7 +250,8 @@ fn example(written: Written, base: &Value, existing: &[Value]) -> Result<Example
     } else {
         over(&excerpt)
     };
-    let causes = written.causes.iter().map(|line| Cause::read(line).ok_or_else(|| format!("no cause: {line}")));
+    let causes =
+        written.causes.iter().map(|line| Cause::read(line).ok_or_else(|| format!("no cause: {line}")));
     let causes = causes.collect::<Result<_, _>>()?;
     let fix = written.fix.map(|excerpt| Fix { object: over(&excerpt), excerpt: expand(excerpt) });
     let existing: Vec<Value> = existing.into_iter().map(complete).collect();
@@ -327,5 +340,5 @@ fn find_services(manifest: &Value, names: &mut BTreeSet<String>) {
     let operations = manifest.pointer("/spec/operations").and_then(Value::as_array).into_iter().flatten();
     let holders = operations.chain(manifest.get("spec"));
     let found = holders.filter_map(|holder| holder.pointer("/service/name")?.as_str());
-    names.extend(found.filter(|name| !name.is_empty()).map(str::to_owned));
+    names.extend(found.filter(|name| is_dns_label(name)).map(str::to_owned));
 }
