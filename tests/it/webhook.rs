@@ -22,7 +22,7 @@ use crate::rules::{catalog, difference, for_each_example, stored};
 
 fn webhooks(example: &Example) -> Router {
     let clock = Arc::new(Instant::now);
-    router(Arc::new(Admission::new(Arc::new(RwLock::new(catalog(example))), Metrics::default(), clock)))
+    router(Admission::new(Arc::new(RwLock::new(catalog(example))), Metrics::default(), clock))
 }
 
 /// The question that the API server would ask about an object.
