@@ -13,7 +13,7 @@ use std::pin::pin;
 use futures::{Stream, StreamExt};
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until};
-use tracing::{Instrument, error, info, info_span};
+use tracing::{error, info};
 
 use crate::panic_message;
 use crate::shutdown::{Drain, Signal, Timing};
@@ -105,8 +105,7 @@ impl Supervisor {
         ending: Ending,
         task: impl Future<Output = Result<(), E>> + Send + 'static,
     ) {
-        let task = async move { task.await.map_err(Into::into) }.instrument(info_span!("task", task = name));
-        let task = self.tasks.spawn(task);
+        let task = self.tasks.spawn(async move { task.await.map_err(Into::into) });
         self.names.insert(task.id(), (name, ending));
     }
 

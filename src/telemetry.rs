@@ -1,16 +1,24 @@
-//! Logs: structured for machines in a pod, readable on a terminal, with a level that can be changed while running.
+//! Logs: structured for machines in a pod, readable on a terminal, with a level that can be changed while running. And
+//! traces, where there is somewhere to send them.
+
+mod traces;
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io::{self, IsTerminal};
 use std::str::FromStr;
+use std::sync::Arc;
 
+use parking_lot::Mutex;
+use tokio::runtime::Handle;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
-use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::layer::{Filter, SubscriberExt};
 use tracing_subscriber::reload;
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 use tracing_subscriber::{Layer, Registry, fmt as log_fmt};
+
+pub use traces::{Traces, TracesError};
 
 /// How log lines look.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -122,7 +130,7 @@ fn level(text: &str) -> Result<LevelFilter, InvalidLogFilter> {
 #[derive(Clone, Debug)]
 pub struct LogLevel {
     handle: reload::Handle<Targets, Registry>,
-    current: std::sync::Arc<parking_lot::Mutex<LogFilter>>,
+    current: Arc<Mutex<LogFilter>>,
 }
 
 /// The subscriber is gone, so nothing is logged any more.
@@ -131,11 +139,11 @@ pub struct LogLevel {
 pub struct NotReloaded(#[from] reload::Error);
 
 impl LogLevel {
-    /// A layer that lets through what `filter` says, and the handle to change it.
+    /// What lets through what `filter` says, for the layer that logs, and the handle to change it.
     #[must_use]
-    pub fn layer(filter: LogFilter) -> (impl Layer<Registry>, Self) {
+    pub fn filter(filter: LogFilter) -> (impl Filter<Registry>, Self) {
         let (layer, handle) = reload::Layer::new(filter.targets());
-        (layer, Self { handle, current: std::sync::Arc::new(parking_lot::Mutex::new(filter)) })
+        (layer, Self { handle, current: Arc::new(Mutex::new(filter)) })
     }
 
     /// The filter that is in force.
@@ -157,22 +165,59 @@ impl LogLevel {
     }
 }
 
-/// Sends the process's logs to standard error, for the rest of its life.
+/// Why nothing can be logged or traced.
+#[derive(Debug, thiserror::Error)]
+pub enum TelemetryError {
+    /// Something else receives the process's logs already.
+    #[error("logs could not be set up")]
+    Logs(#[from] TryInitError),
+    /// The environment says where to send traces in a way that cannot be followed.
+    #[error("traces could not be set up")]
+    Traces(#[from] TracesError),
+}
+
+/// The process's logs and traces.
+#[derive(Debug)]
+pub struct Telemetry {
+    log_level: LogLevel,
+    traces: Option<Traces>,
+}
+
+impl Telemetry {
+    /// The handle by which the level of the logs is changed.
+    #[must_use]
+    pub fn log_level(&self) -> LogLevel {
+        self.log_level.clone()
+    }
+
+    /// Sends what was traced and not sent yet. Blocks for at most 5 s, and must not be called on a thread of the runtime
+    /// that sends.
+    pub fn flush(self) {
+        if let Some(traces) = self.traces {
+            traces.flush();
+        }
+    }
+}
+
+/// Sends the process's logs to standard error for the rest of its life, and its traces, on `runtime`, where the
+/// environment says to.
 ///
 /// # Errors
-/// Where something else already receives them.
-pub fn init(format: LogFormat, filter: LogFilter) -> Result<LogLevel, TryInitError> {
-    let (filter, level) = LogLevel::layer(filter);
+/// [`TelemetryError`].
+pub fn init(format: LogFormat, filter: LogFilter, runtime: &Handle) -> Result<Telemetry, TelemetryError> {
+    let (filter, log_level) = LogLevel::filter(filter);
     let lines = log_fmt::layer().with_writer(io::stderr);
     let lines = match format {
-        LogFormat::Auto if io::stderr().is_terminal() => lines.with_target(true).boxed(),
+        LogFormat::Auto if io::stderr().is_terminal() => lines.boxed(),
         LogFormat::Text => lines.with_ansi(io::stderr().is_terminal()).boxed(),
         LogFormat::Auto | LogFormat::Json => {
             lines.json().flatten_event(true).with_current_span(true).with_span_list(false).boxed()
         }
     };
-    tracing_subscriber::registry().with(filter).with(lines).try_init()?;
-    Ok(level)
+    let traces = Traces::from_environment(runtime)?;
+    let spans = traces.as_ref().map(Traces::layer);
+    tracing_subscriber::registry().with(lines.with_filter(filter)).with(spans).try_init()?;
+    Ok(Telemetry { log_level, traces })
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use axum::body::Body;
 use axum::http::{Method, Request};
 use http_body_util::BodyExt;
 use tower::ServiceExt;
+use tracing_subscriber::Layer;
 use tracing_subscriber::layer::SubscriberExt;
 
 use super::*;
@@ -19,8 +20,9 @@ struct Served {
 }
 
 fn mk_admin() -> Served {
-    let (layer, level) = LogLevel::layer(LogFilter::default());
-    let subscriber = tracing_subscriber::registry().with(layer);
+    let (filter, level) = LogLevel::filter(LogFilter::default());
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::sink).with_filter(filter);
+    let subscriber = tracing_subscriber::registry().with(lines);
     let (readiness, drain) = (Readiness::new(), Drain::new());
     let router = router(Admin {
         scrape: Arc::new(Metrics::new().into_scrape()),

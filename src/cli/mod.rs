@@ -2,7 +2,6 @@
 
 pub mod check;
 pub mod crds;
-mod duration;
 pub mod run;
 
 use std::process::ExitCode;

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use clap::{Args, ValueEnum};
+use mcp_crds::validate::duration::parse_go_duration;
 use tokio::runtime::Builder;
 
-use super::duration;
 use crate::lease;
 use crate::operator;
 use crate::runtime::{self, Runtime};
@@ -26,6 +26,9 @@ const DRAIN_DELAY_IN_CLUSTER: Duration = Duration::from_secs(5);
 /// Run the operator.
 ///
 /// In a pod it finds the API server by its service account; elsewhere by KUBECONFIG, and then needs --webhook-url.
+///
+/// Traces are sent, by OTLP over HTTP, where OTEL_EXPORTER_OTLP_ENDPOINT says to; OpenTelemetry's other variables work as
+/// they do everywhere.
 #[derive(Clone, Debug, Args)]
 pub struct RunArgs {
     #[command(flatten, next_help_heading = "Identity")]
@@ -124,13 +127,13 @@ pub struct CertificateArgs {
     #[arg(long = "cert-name", env = "MCP_OPERATOR_CERT_NAME", value_name = "NAME", value_delimiter = ',')]
     pub cert_names: Vec<String>,
     /// How long a CA is valid, when self-signed; it is replaced after two thirds of that
-    #[arg(long, env = "MCP_OPERATOR_CA_LIFETIME", default_value = "8760h", value_parser = duration::parse, value_name = "DURATION")]
+    #[arg(long, env = "MCP_OPERATOR_CA_LIFETIME", default_value = "8760h", value_parser = parse_go_duration, value_name = "DURATION")]
     pub ca_lifetime: Duration,
     /// How long a serving certificate is valid, when self-signed; it is replaced after two thirds of that
-    #[arg(long, env = "MCP_OPERATOR_LEAF_LIFETIME", default_value = "2160h", value_parser = duration::parse, value_name = "DURATION")]
+    #[arg(long, env = "MCP_OPERATOR_LEAF_LIFETIME", default_value = "2160h", value_parser = parse_go_duration, value_name = "DURATION")]
     pub leaf_lifetime: Duration,
     /// How long after a new CA is published every API server is taken to know it
-    #[arg(long, env = "MCP_OPERATOR_CA_PROPAGATION_WAIT", default_value = "60s", value_parser = duration::parse, value_name = "DURATION")]
+    #[arg(long, env = "MCP_OPERATOR_CA_PROPAGATION_WAIT", default_value = "60s", value_parser = parse_go_duration, value_name = "DURATION")]
     pub ca_propagation_wait: Duration,
 }
 
@@ -151,13 +154,13 @@ struct LeaseArgs {
     #[arg(long, env = "MCP_OPERATOR_LEASE_NAME", default_value = "mcp-operator", value_name = "NAME")]
     lease_name: String,
     /// How long other replicas wait after the last renewal they saw, in whole seconds
-    #[arg(long, env = "MCP_OPERATOR_LEASE_DURATION", default_value = "15s", value_parser = duration::parse, value_name = "DURATION")]
+    #[arg(long, env = "MCP_OPERATOR_LEASE_DURATION", default_value = "15s", value_parser = parse_go_duration, value_name = "DURATION")]
     lease_duration: Duration,
     /// How long the holder goes on writing without a renewal that succeeds; shorter than the lease duration
-    #[arg(long, env = "MCP_OPERATOR_RENEW_DEADLINE", default_value = "10s", value_parser = duration::parse, value_name = "DURATION")]
+    #[arg(long, env = "MCP_OPERATOR_RENEW_DEADLINE", default_value = "10s", value_parser = parse_go_duration, value_name = "DURATION")]
     renew_deadline: Duration,
     /// Time between renewals
-    #[arg(long, env = "MCP_OPERATOR_RETRY_PERIOD", default_value = "2s", value_parser = duration::parse, value_name = "DURATION")]
+    #[arg(long, env = "MCP_OPERATOR_RETRY_PERIOD", default_value = "2s", value_parser = parse_go_duration, value_name = "DURATION")]
     retry_period: Duration,
 }
 
@@ -171,10 +174,10 @@ struct ProcessArgs {
     admin_port: u16,
     /// How long to go on serving after the signal to end, so that no request is sent to a closed port [default: 5s in a
     /// cluster, 0 with --webhook-url]
-    #[arg(long, env = "MCP_OPERATOR_DRAIN_DELAY", value_parser = duration::parse, value_name = "DURATION")]
+    #[arg(long, env = "MCP_OPERATOR_DRAIN_DELAY", value_parser = parse_go_duration, value_name = "DURATION")]
     drain_delay: Option<Duration>,
     /// How long ending may take before what is left is aborted; below terminationGracePeriodSeconds
-    #[arg(long, env = "MCP_OPERATOR_SHUTDOWN_DEADLINE", default_value = "25s", value_parser = duration::parse, value_name = "DURATION")]
+    #[arg(long, env = "MCP_OPERATOR_SHUTDOWN_DEADLINE", default_value = "25s", value_parser = parse_go_duration, value_name = "DURATION")]
     shutdown_deadline: Duration,
 }
 
@@ -263,10 +266,11 @@ fn webhook_url(text: &str) -> Result<String, String> {
 /// # Errors
 /// Where the process could not start, or had to end by itself.
 pub fn run(args: RunArgs) -> anyhow::Result<()> {
-    let level = telemetry::init(args.log.log_format, args.log.log_level.clone())?;
-    runtime::install_crypto_provider();
     let tokio = Builder::new_multi_thread().enable_all().build().context("could not start the runtime")?;
-    let ended = tokio.block_on(operate(&args, level));
+    let telemetry = telemetry::init(args.log.log_format, args.log.log_level.clone(), tokio.handle())?;
+    runtime::install_crypto_provider();
+    let ended = tokio.block_on(operate(&args, telemetry.log_level()));
+    telemetry.flush();
     // What is left was told to end, and had its time.
     tokio.shutdown_background();
     ended

@@ -27,7 +27,7 @@ async fn mk_runtime(server: &ApiServer, me: &str, timing: Timing) -> Runtime {
         },
         timing,
     };
-    let (_layer, level) = LogLevel::layer(LogFilter::default());
+    let (_layer, level) = LogLevel::filter(LogFilter::default());
     Runtime::with_client(settings, level, server.client()).await.unwrap()
 }
 

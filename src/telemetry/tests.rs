@@ -38,9 +38,9 @@ fn mistakes_are_refused_and_named() {
 
 #[test]
 fn the_level_changes_while_running() {
-    let (layer, level) = LogLevel::layer(LogFilter::default());
-    let subscriber = tracing_subscriber::registry().with(layer);
-    tracing::subscriber::with_default(subscriber, || {
+    let (filter, level) = LogLevel::filter(LogFilter::default());
+    let lines = log_fmt::layer().with_writer(io::sink).with_filter(filter);
+    tracing::subscriber::with_default(tracing_subscriber::registry().with(lines), || {
         let debugs = || tracing::enabled!(target: "mcp_operator::lease", tracing::Level::DEBUG);
         assert!(!debugs());
         let filter: LogFilter = "warn,mcp_operator::lease=debug".parse().unwrap();
@@ -53,8 +53,8 @@ fn the_level_changes_while_running() {
 
 #[test]
 fn a_level_nobody_logs_by_cannot_be_changed() {
-    let (layer, level) = LogLevel::layer(LogFilter::default());
-    drop(layer);
+    let (filter, level) = LogLevel::filter(LogFilter::default());
+    drop(filter);
     assert!(level.set("debug".parse().unwrap()).is_err());
     assert_eq!(level.get(), LogFilter::default());
 }

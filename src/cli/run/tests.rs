@@ -63,7 +63,7 @@ fn flags_that_do_not_fit_together_are_refused() {
 fn a_level_that_is_none_is_refused_with_those_there_are() {
     let error = refused(&["--log-level", "wran"]);
     assert!(error.contains("off, error, warn, info, debug, trace"), "{error}");
-    assert!(refused(&["--lease-duration", "15"]).contains("such as 500ms, 15s"));
+    assert!(refused(&["--lease-duration", "15"]).contains("must have a unit, such as 30s"));
     assert!(refused(&["--concurrency", "0"]).contains("concurrency"));
 }
 
