@@ -253,6 +253,9 @@ impl<'a, K: Applicable> Target<'a, K> {
 }
 
 /// Writes the status of one of our own kinds, whole: fields that are no longer in it go.
+///
+/// The API server takes no precondition on the `uid` here. A status that reaches an object made anew in that very moment
+/// is put right by that object's own pass.
 pub(super) async fn status(
     context: &Context,
     identity: &Identity,
@@ -262,7 +265,7 @@ pub(super) async fn status(
     let body = json!({
         "apiVersion": API_VERSION,
         "kind": identity.kind.as_str(),
-        "metadata": { "name": &*identity.name, "uid": &*identity.uid },
+        "metadata": { "name": &*identity.name },
         "status": serde_json::to_value(status).map_err(Error::Document)?,
     });
     let api = own_kind(context, identity);

@@ -20,10 +20,14 @@ pub(super) fn holds(intent: &Value, observed: &Value) -> bool {
 fn within(field: &str, intent: &Value, observed: Option<&Value>) -> bool {
     match (intent, observed) {
         (intent, None | Some(Value::Null)) => is_zero(intent),
-        (Value::Object(intent), Some(Value::Object(observed))) => intent.iter().all(|(key, value)| {
-            let at = if has_quantities(field) { field } else { key };
-            within(at, value, observed.get(key))
-        }),
+        (Value::Object(intent), Some(Value::Object(observed))) => {
+            let added = || observed.iter().any(|(key, value)| !intent.contains_key(key) && !is_zero(value));
+            let hold = intent.iter().all(|(key, value)| {
+                let at = if has_quantities(field) { field } else { key };
+                within(at, value, observed.get(key))
+            });
+            hold && !(is_whole(field) && added())
+        }
         (Value::Array(intent), Some(Value::Array(observed))) => match merge_keys(field) {
             Some(keys) => intent.iter().all(|wanted| {
                 let same = |other: &&Value| keys.iter().all(|key| wanted.get(key) == other.get(key));
@@ -66,6 +70,12 @@ fn merge_keys(field: &str) -> Option<&'static [&'static str]> {
     })
 }
 
+/// Maps that have one owner as a whole (`x-kubernetes-map-type: atomic`): there a member that somebody added changes what
+/// the operator says.
+fn is_whole(field: &str) -> bool {
+    matches!(field, "selector" | "labelSelector" | "matchLabels" | "nodeSelector")
+}
+
 /// Maps whose values are quantities.
 fn has_quantities(field: &str) -> bool {
     matches!(field, "requests" | "limits")
@@ -94,7 +104,9 @@ fn collect(
     found: &mut BTreeSet<String>,
 ) {
     match (intent, observed) {
-        (Value::Object(intent), Some(Value::Object(observed))) if !has_quantities(field) => {
+        (Value::Object(intent), Some(Value::Object(observed)))
+            if !has_quantities(field) && !is_whole(field) =>
+        {
             for (key, value) in intent {
                 let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
                 collect(path, key, value, observed.get(key), found);

@@ -57,6 +57,15 @@ fn of_any_other_list_every_element_counts() {
 }
 
 #[test]
+fn a_selector_to_which_somebody_adds_selects_something_else() {
+    let intent = json!({"spec": {"selector": {"app": "a"}}, "labels": {"app": "a"}});
+    assert!(holds(&intent, &json!({"spec": {"selector": {"app": "a"}}, "labels": {"app": "a", "b": "c"}})));
+    let more = json!({"spec": {"selector": {"app": "a", "b": "c"}}, "labels": {"app": "a"}});
+    assert!(!holds(&intent, &more));
+    assert_eq!(differing(&intent, &more).into_iter().collect::<Vec<_>>(), ["spec.selector"]);
+}
+
+#[test]
 fn what_the_api_server_leaves_out_need_not_be_there() {
     let intent = json!({"hostNetwork": false, "labels": {}, "path": "", "items": [], "delay": 0, "x": null});
     assert!(holds(&intent, &json!({})));
