@@ -34,13 +34,23 @@ wait_for() {
 	local deadline=$((SECONDS + $1)) what=$2
 	shift 2
 	until "$@" >/dev/null 2>&1; do
-		if ((SECONDS >= deadline)); then
-			echo "$what did not happen in time" >&2
+		if ((SECONDS >= deadline)) || { [[ -n $operator_pid ]] && ! kill -0 "$operator_pid" 2>/dev/null; }; then
+			echo "demo: $what did not come about" >&2
 			tail -n 20 "$log" >&2 || true
 			exit 1
 		fi
 		sleep 0.2
 	done
+}
+
+# Whether a port of this machine answers a path with 200.
+answers() {
+	local status
+	exec 3<>"/dev/tcp/127.0.0.1/$1" || return 1
+	printf 'GET %s HTTP/1.0\r\n\r\n' "$2" >&3
+	read -r _ status _ <&3
+	exec 3>&-
+	[[ $status == 200 ]]
 }
 
 # Whether a command's output has a line.
@@ -58,10 +68,10 @@ wait "$building"
 binary=$(hack/control-plane.sh build)
 operator=${CARGO_TARGET_DIR:-target}/debug/mcp-operator
 
+operator_pid=''
 mkdir -p .cluster
 log=$PWD/.cluster/operator.log
 started_cluster=false
-operator_pid=''
 end() {
 	if $keep; then
 		return
@@ -85,18 +95,18 @@ export KUBECONFIG=$PWD/.cluster/kubeconfig
 
 step "Installing the four kinds, and starting the operator"
 show kubectl apply -f config/crd/bases
-admin=127.0.0.1:$((20000 + RANDOM % 20000))
-webhook=127.0.0.1:$((20000 + RANDOM % 20000))
-"$operator" run --webhook-url "https://$webhook" --webhook-address "$webhook" --admin-address "$admin" >"$log" 2>&1 &
+admin_port=$((20000 + RANDOM % 10000))
+webhook_port=$((30000 + RANDOM % 10000))
+"$operator" run --webhook-url "https://127.0.0.1:$webhook_port" --webhook-address 127.0.0.1 --webhook-port "$webhook_port" \
+	--admin-address 127.0.0.1 --admin-port "$admin_port" >"$log" 2>&1 &
 operator_pid=$!
-wait_for 60 "the operator's readiness" curl -fsS "http://$admin/readyz"
-echo "ready: http://$admin/readyz"
+wait_for 60 "the operator's readiness" answers "$admin_port" /readyz
+echo "ready: http://127.0.0.1:$admin_port/readyz"
 
 step "Applying the samples, unchanged"
 show kubectl create namespace mcp-system
 show kubectl apply -f config/samples/seeds
-sleep_until_made() { says 'deployment.apps/production-mcpserver' kubectl get deployment -n mcp-system -o name; }
-wait_for 30 "production-mcpserver's Deployment" sleep_until_made
+wait_for 30 "production-mcpserver's Deployment" kubectl get deployment production-mcpserver -n mcp-system
 wait_for 30 "main's status" says GatewayNotAvailable kubectl get mcps main -n mcp-system -o 'jsonpath={.status.conditions[?(@.type=="Ready")].reason}{"\n"}'
 show kubectl get mcps,mcpt,mcpp,mcpr --all-namespaces
 show kubectl get deployments,services,configmaps --all-namespaces -l app.kubernetes.io/managed-by=mcp-operator
