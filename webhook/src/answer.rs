@@ -1,11 +1,9 @@
 //! The answer: an `AdmissionReview` of `admission.k8s.io/v1` with a `response`.
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use json_patch::Patch;
 use mcp_crds::field::{FieldError, Findings};
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
+use crate::patch::Patch;
 use crate::review::{API_VERSION, KIND};
 use crate::status::{Named, Status, presentable};
 
@@ -66,16 +64,10 @@ struct Response<'a> {
     allowed: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     status: Option<&'a Status>,
-    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "base64_json")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     patch: Option<&'a Patch>,
     #[serde(skip_serializing_if = "Option::is_none")]
     patch_type: Option<&'static str>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     warnings: Vec<String>,
-}
-
-/// Go's `[]byte` in JSON is a base64 string.
-fn base64_json<S: Serializer>(patch: &Option<&Patch>, serializer: S) -> Result<S::Ok, S::Error> {
-    let json = serde_json::to_vec(patch).map_err(serde::ser::Error::custom)?;
-    serializer.serialize_str(&STANDARD.encode(json))
 }
