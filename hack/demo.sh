@@ -106,6 +106,8 @@ echo "ready: http://127.0.0.1:$admin_port/readyz"
 step "Applying the samples, unchanged"
 show kubectl create namespace mcp-system
 show kubectl apply -f config/samples/seeds
+step "Applying a server with its tools, prompts and resources"
+show kubectl apply -f config/samples
 wait_for 30 "production-mcpserver's Deployment" kubectl get deployment production-mcpserver -n mcp-system
 wait_for 30 "main's status" says GatewayNotAvailable kubectl get mcps main -n mcp-system -o 'jsonpath={.status.conditions[?(@.type=="Ready")].reason}{"\n"}'
 show kubectl get mcps,mcpt,mcpp,mcpr --all-namespaces

@@ -29,6 +29,7 @@ impl<S: AsRef<str>> Segment<S> {
         match self {
             Self::Field(name) if first => f.write_str(name.as_ref()),
             Self::Field(name) => write!(f, ".{}", name.as_ref()),
+            Self::Name(name) if is_identifier(name.as_ref()) && first => f.write_str(name.as_ref()),
             Self::Name(name) if is_identifier(name.as_ref()) => write!(f, ".{}", name.as_ref()),
             Self::Name(key) | Self::Key(key) => write!(f, "[{}]", Quoted::bare(key.as_ref())),
             Self::Index(index) => write!(f, "[{index}]"),

@@ -14,6 +14,9 @@ use mcp_crds::validate::{self, Operation};
 use serde::Deserialize;
 use serde_json::Value;
 
+mod summary;
+
+use self::summary::Summary;
 use super::condition::{Reason, Type, Verdict, own};
 use super::identity::Identity;
 use super::{Context, Error, Outcome, apply};
@@ -42,7 +45,8 @@ pub(super) async fn reconcile(key: &ObjectKey, context: &Context) -> Result<Outc
     };
     let stored = stored_status(&standing.document)?;
     let errors = if standing.valid { Vec::new() } else { errors(key.id.kind, &standing.document)? };
-    let status = status(&standing, &errors, &stored.conditions, (context.clock)());
+    let summary = Summary::of(key, &standing.document)?;
+    let status = status(&standing, summary, &errors, &stored.conditions, (context.clock)());
     if status != stored {
         apply::status(context, &standing.identity, &status).await?;
     }
@@ -105,7 +109,13 @@ impl Standing {
     }
 }
 
-fn status(standing: &Standing, errors: &[FieldError], before: &[Condition], now: Timestamp) -> OfferStatus {
+fn status(
+    standing: &Standing,
+    summary: Summary,
+    errors: &[FieldError],
+    before: &[Condition],
+    now: Timestamp,
+) -> OfferStatus {
     let generation = standing.identity.generation;
     let accepted = accepted(standing, errors).condition(Type::Accepted, generation, before, now);
     let resolved = resolved(standing).map(|it| it.condition(Type::ServiceResolved, generation, before, now));
@@ -113,6 +123,8 @@ fn status(standing: &Standing, errors: &[FieldError], before: &[Condition], now:
         conditions: [accepted].into_iter().chain(resolved).collect(),
         servers: standing.servers.iter().take(MAX_SERVERS).map(ToString::to_string).collect(),
         server_count: i32::try_from(standing.servers.len()).unwrap_or(i32::MAX),
+        variables: summary.variables,
+        uri: summary.uri,
         observed_generation: Some(generation),
     }
 }

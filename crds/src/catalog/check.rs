@@ -124,7 +124,10 @@ fn check_selector(server: &Entry, views: &[View<'_>], findings: &mut Findings) {
         contended
             .extend(view.index.entries().flat_map(|entry| entry.claims.iter().map(|claimed| &claimed.claim)));
     }
-    for claim in contended.into_iter().take(MAX_DUPLICATES) {
+    for claim in contended {
+        if findings.errors.len() == MAX_DUPLICATES {
+            break;
+        }
         let mut holders: Vec<&Entry> = Vec::new();
         for entry in views.iter().flat_map(|view| view.claimants(claim)) {
             let known = holders.iter().any(|holder| holder.key == entry.key);

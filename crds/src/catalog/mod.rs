@@ -205,7 +205,10 @@ impl Catalog {
     /// Records that an object was admitted, until the watch shows it or [`RESERVATION`] has passed. Not for a dry run.
     pub fn reserve(&mut self, candidate: Entry, now: Instant) {
         self.reserved.expire(now);
-        if self.reserved.expiry.len() < MAX_RESERVATIONS && !candidate.key.id.name.is_empty() {
+        if self.reserved.until.len() < MAX_RESERVATIONS
+            && self.reserved.expiry.len() < 10 * MAX_RESERVATIONS
+            && !candidate.key.id.name.is_empty()
+        {
             let key = candidate.key.clone();
             self.reserved.by_namespace.entry(Arc::clone(&key.namespace)).or_default().insert(candidate);
             self.reserved.until.insert(key.clone(), now + RESERVATION);

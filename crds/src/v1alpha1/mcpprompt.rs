@@ -23,7 +23,7 @@ use super::service::ServiceRef;
     derive = "PartialEq",
     doc = "A template with variables, offered as an MCP prompt by every MCPServer of the namespace whose toolSelector matches this object's labels.",
     printcolumn(name = "Prompt", type_ = "string", json_path = ".spec.name"),
-    printcolumn(name = "Variables", type_ = "string", json_path = ".spec.variables[*].name"),
+    printcolumn(name = "Variables", type_ = "string", json_path = ".status.variables"),
     printcolumn(name = "Servers", type_ = "integer", json_path = ".status.serverCount"),
     printcolumn(
         name = "Accepted",

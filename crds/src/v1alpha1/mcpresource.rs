@@ -23,7 +23,7 @@ use super::service::Method;
     derive = "PartialEq",
     doc = "Inline content or HTTP operations, offered as MCP resources by every MCPServer of the namespace whose toolSelector matches this object's labels.",
     printcolumn(name = "Resource", type_ = "string", json_path = ".spec.name"),
-    printcolumn(name = "URI", type_ = "string", json_path = ".spec.content.uri"),
+    printcolumn(name = "URI", type_ = "string", json_path = ".status.uri"),
     printcolumn(name = "Servers", type_ = "integer", json_path = ".status.serverCount"),
     printcolumn(
         name = "Accepted",

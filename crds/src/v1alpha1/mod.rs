@@ -40,6 +40,12 @@ pub struct OfferStatus {
     /// How many servers offer this object.
     #[serde(default)]
     pub server_count: i32,
+    /// Names of a prompt's variables, in their order; kubectl's table cannot show a list.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub variables: Option<String>,
+    /// URI under which MCP clients read a resource; of several the first, and how many more there are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uri: Option<String>,
     /// The `metadata.generation` that this status speaks of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,

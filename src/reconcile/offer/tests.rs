@@ -28,7 +28,7 @@ fn server(name: &str) -> (Kind, Value) {
 fn status_in(catalog: &Catalog, kind: Kind, name: &str) -> OfferStatus {
     let standing = Standing::read(catalog, &ObjectKey::new(kind, "team", name)).expect("the object");
     let errors = if standing.valid { Vec::new() } else { errors(kind, &standing.document).unwrap() };
-    status(&standing, &errors, &[], at(NOW))
+    status(&standing, Summary::default(), &errors, &[], at(NOW))
 }
 
 #[track_caller]
