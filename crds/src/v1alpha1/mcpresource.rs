@@ -34,7 +34,7 @@ use super::service::Method;
 )]
 #[serde(rename_all = "camelCase")]
 #[schemars(extend("x-kubernetes-validations" = [{
-    "rule": "has(self.content) != (has(self.operations) && size(self.operations) > 0)",
+    "rule": "has(self.content) != has(self.operations) && (!has(self.operations) || size(self.operations) > 0)",
     "message": "give either content or operations, and not both",
     "reason": "FieldValueForbidden"
 }]))]
