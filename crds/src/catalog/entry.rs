@@ -9,6 +9,7 @@ use crate::field::{FieldPath, Segment};
 use crate::kind::Kind;
 use crate::selector::{Labels, Selector};
 use crate::v1alpha1::Transport;
+use crate::validate::name::is_dns_label;
 
 /// Which object of a namespace.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -249,7 +250,11 @@ fn anonymous(template: &str) -> String {
 }
 
 fn services(spec: &Value) -> Vec<Box<str>> {
-    let one = |holder: &Value| holder.pointer("/service/name").and_then(Value::as_str).map(Box::<str>::from);
+    // What can be no Service's name is an error of its own, and no Service that may come yet.
+    let one = |holder: &Value| {
+        let name = holder.pointer("/service/name").and_then(Value::as_str);
+        name.filter(|name| is_dns_label(name)).map(Box::<str>::from)
+    };
     let operations = spec.get("operations").and_then(Value::as_array).into_iter().flatten();
     let mut services: Vec<_> = one(spec).into_iter().chain(operations.filter_map(one)).collect();
     services.sort_unstable();
