@@ -39,6 +39,17 @@ impl Field {
         }
     }
 
+    /// What one can look like.
+    const fn example(self) -> &'static str {
+        match self {
+            Self::Minute => "0,30 or 10-50/5",
+            Self::Hour => "6,18 or 8-20/2",
+            Self::DayOfMonth => "1,15 or 1-31/7",
+            Self::Month => "1-12/3 or JAN,JUL",
+            Self::DayOfWeek => "1-5 or MON-FRI",
+        }
+    }
+
     /// Names for numbers, the first for the least of the range.
     const fn names(self) -> &'static [&'static str] {
         match self {
@@ -75,7 +86,7 @@ pub enum ScheduleError {
     )]
     Nickname,
     /// A term that is no `*`, number, name, range or step.
-    #[error("{0} must be *, or a list of numbers, ranges and steps, such as 1,10-20,30-59/5")]
+    #[error("{0} must be *, or a list of numbers, ranges and steps, such as {example}", example = .0.example())]
     Syntax(Field),
     /// A number outside the field's range.
     #[error("{0} must be within {min}-{max}", min = .0.range().0, max = .0.range().1)]
