@@ -110,6 +110,7 @@ fn check_template(spec: &Node<'_>, text: &str, declared: &Declared<'_>, findings
     if let Some(first) = template.shifts.first() {
         let more = match template.shifts.len() {
             1 => String::new(),
+            2 => ", as is one more".to_owned(),
             count => format!(", as are {} more", count - 1),
         };
         findings.warn(&path, format_args!("{first}: << opens no placeholder here and is text{more}"));
@@ -299,7 +300,7 @@ mod tests {
             findings.warnings,
             [
                 "spec.variables[0].default: is never used, since the variable is required",
-                "spec.template: line 1, column 9: << opens no placeholder here and is text, as are 1 more",
+                "spec.template: line 1, column 9: << opens no placeholder here and is text, as is one more",
                 "spec.variables[1]: the template never uses c",
             ]
         );
