@@ -12,6 +12,7 @@ pub mod path;
 pub mod prompt;
 pub mod quantity;
 pub mod resource;
+pub mod schema;
 pub mod selector;
 pub mod server;
 pub mod service;

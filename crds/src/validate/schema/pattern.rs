@@ -1,0 +1,441 @@
+//! Whether a `pattern` is a regular expression of ECMA 262, and one that the validator can run.
+//!
+//! The validator itself answers both: its `regex` format knows the grammar, and compiling a schema shows the rest.
+//! Compiling takes tens of microseconds, or seconds where repetitions multiply. So each pattern is surveyed first: the
+//! plain ones that make up most of what people write need no compiling, and oversized ones never get that far.
+
+use std::collections::HashSet;
+use std::sync::LazyLock;
+
+use jsonschema::Validator;
+use serde_json::{Value, json};
+
+/// What one pattern may weigh, in about as many states of the machine that would be built for it.
+const MAX_WEIGHT: usize = 20_000;
+
+/// What all patterns of a schema that have to be compiled may weigh together: about a tenth of a second.
+const MAX_WEIGHT_TOGETHER: usize = 200_000;
+
+/// What compiling costs however small the pattern, in the same measure.
+const WEIGHT_OF_COMPILING: usize = 100;
+
+/// Why a pattern is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Flaw {
+    /// ECMA 262 has no such expression.
+    Grammar,
+    /// The validator has no such expression, though ECMA 262 has.
+    Unsupported,
+    /// Too large once its repetitions are written out.
+    Size,
+}
+
+/// The patterns of one schema.
+#[derive(Debug, Default)]
+pub(super) struct Patterns<'v> {
+    compiled: HashSet<&'v str>,
+    weight: usize,
+}
+
+impl<'v> Patterns<'v> {
+    pub(super) fn check(&mut self, pattern: &'v str) -> Result<(), Flaw> {
+        let survey = Survey::of(pattern);
+        if survey.weight > MAX_WEIGHT {
+            return Err(Flaw::Size);
+        }
+        if survey.plain || self.compiled.contains(pattern) {
+            return Ok(());
+        }
+        self.weight += survey.weight + WEIGHT_OF_COMPILING;
+        if self.weight > MAX_WEIGHT_TOGETHER {
+            return Err(Flaw::Size);
+        }
+        compile(pattern)?;
+        self.compiled.insert(pattern);
+        Ok(())
+    }
+}
+
+/// Knows ECMA 262's grammar. `None` can only be where the library lost its `regex` format.
+static GRAMMAR: LazyLock<Option<Validator>> = LazyLock::new(|| {
+    jsonschema::draft7::options().should_validate_formats(true).build(&json!({ "format": "regex" })).ok()
+});
+
+fn compile(pattern: &str) -> Result<(), Flaw> {
+    let text = Value::from(pattern);
+    if !GRAMMAR.as_ref().is_some_and(|grammar| grammar.is_valid(&text)) {
+        return Err(Flaw::Grammar);
+    }
+    let schema = json!({ "pattern": text });
+    jsonschema::draft202012::options().build(&schema).map_err(|_| Flaw::Unsupported)?;
+    Ok(())
+}
+
+/// What can be seen of a pattern in one pass.
+struct Survey {
+    /// Roughly how many states it takes, and never far too few.
+    weight: usize,
+    /// Whether it is made only of parts that mean the same to ECMA 262 and to the validator, and certainly compile.
+    plain: bool,
+}
+
+/// A group that is open, and the weight of what it holds so far.
+struct Group {
+    weight: usize,
+    /// The weight of its last part, which a quantifier would repeat; `None` where nothing could be repeated.
+    last: Option<usize>,
+}
+
+struct Surveyor<'p> {
+    rest: std::str::Chars<'p>,
+    groups: Vec<Group>,
+    open: Group,
+    plain: bool,
+    /// Classes such as `\d` outside of brackets: the validator rewrites the whole pattern once for each.
+    rewrites: usize,
+}
+
+/// Deeper than this, a pattern is no longer plain. The validator's own bounds are above it.
+const MAX_PLAIN_NESTING: usize = 32;
+
+/// The weight of a class that leaves out some of Unicode, encoded in UTF-8.
+const WEIGHT_OF_NEGATED_CLASS: usize = 20;
+
+/// The weight of a class such as `\p{Letter}`.
+const WEIGHT_OF_PROPERTY: usize = 3_000;
+
+impl Survey {
+    fn of(pattern: &str) -> Self {
+        let mut surveyor = Surveyor {
+            rest: pattern.chars(),
+            groups: Vec::new(),
+            open: Group { weight: 0, last: None },
+            plain: true,
+            rewrites: 0,
+        };
+        while let Some(c) = surveyor.rest.next() {
+            surveyor.part(c);
+        }
+        let plain = surveyor.plain && surveyor.groups.is_empty();
+        while let Some(outer) = surveyor.groups.pop() {
+            surveyor.close(outer);
+        }
+        let rewriting = surveyor.rewrites.saturating_mul(pattern.len()) / 100;
+        Self { weight: surveyor.open.weight.saturating_add(rewriting), plain }
+    }
+}
+
+impl Surveyor<'_> {
+    fn peek(&self) -> Option<char> {
+        self.rest.clone().next()
+    }
+
+    fn eat(&mut self, expected: char) -> bool {
+        let found = self.peek() == Some(expected);
+        if found {
+            self.rest.next();
+        }
+        found
+    }
+
+    fn part(&mut self, c: char) {
+        match c {
+            '(' => self.group(),
+            ')' => match self.groups.pop() {
+                Some(outer) => self.close(outer),
+                None => self.plain = false,
+            },
+            '|' => self.open.last = None,
+            '^' | '$' => self.open.last = None,
+            '*' | '+' | '?' => self.repeat(1),
+            '{' => {
+                let times = self.times();
+                self.repeat(times);
+            }
+            '[' => {
+                let weight = self.class();
+                self.add(weight);
+            }
+            '\\' => self.escape(),
+            '.' => self.add(WEIGHT_OF_NEGATED_CLASS),
+            ']' | '}' => {
+                self.plain = false;
+                self.add(1);
+            }
+            c => self.add(c.len_utf8()),
+        }
+    }
+
+    fn add(&mut self, weight: usize) {
+        self.open.weight = self.open.weight.saturating_add(weight);
+        self.open.last = Some(weight);
+    }
+
+    fn group(&mut self) {
+        // Any other extension than this one is left to the grammar.
+        if self.eat('?') && !self.eat(':') {
+            self.plain = false;
+        }
+        self.groups.push(std::mem::replace(&mut self.open, Group { weight: 1, last: None }));
+        self.plain &= self.groups.len() <= MAX_PLAIN_NESTING;
+    }
+
+    /// Makes the open group a part of the one around it.
+    fn close(&mut self, outer: Group) {
+        let group = std::mem::replace(&mut self.open, outer);
+        self.add(group.weight);
+    }
+
+    fn repeat(&mut self, times: usize) {
+        match self.open.last.take() {
+            Some(part) => {
+                let more = part.saturating_mul(times.saturating_sub(1)).saturating_add(1);
+                self.open.weight = self.open.weight.saturating_add(more);
+            }
+            None => self.plain = false,
+        }
+        self.eat('?');
+    }
+
+    /// How often `{n}`, `{n,}` or `{n,m}` repeats at most; the opening brace is read.
+    fn times(&mut self) -> usize {
+        let least = self.number();
+        let most =
+            if self.eat(',') { if self.peek() == Some('}') { least } else { self.number() } } else { least };
+        self.plain &= self.eat('}');
+        match (least, most) {
+            (Some(least), Some(most)) => {
+                self.plain &= least <= most;
+                least.max(most)
+            }
+            _ => {
+                self.plain = false;
+                least.or(most).unwrap_or(1)
+            }
+        }
+    }
+
+    fn number(&mut self) -> Option<usize> {
+        let mut number = None;
+        while let Some(digit) = self.peek().and_then(|c| c.to_digit(10)) {
+            self.rest.next();
+            number = Some(number.unwrap_or(0_usize).saturating_mul(10).saturating_add(digit as usize));
+        }
+        number
+    }
+
+    fn escape(&mut self) {
+        match self.rest.next() {
+            Some('d' | 'w' | 's') => {
+                self.rewrites += 1;
+                self.add(4);
+            }
+            Some('D' | 'W' | 'S') => {
+                self.rewrites += 1;
+                self.add(WEIGHT_OF_NEGATED_CLASS);
+            }
+            Some(c) if is_plain_escape(c) => self.add(1),
+            Some(c @ ('p' | 'P' | 'u')) => {
+                self.plain = false;
+                if self.peek() == Some('{') {
+                    self.rest.by_ref().find(|c| *c == '}');
+                }
+                self.add(if c == 'u' { 4 } else { WEIGHT_OF_PROPERTY });
+            }
+            _ => {
+                self.plain = false;
+                self.add(WEIGHT_OF_NEGATED_CLASS);
+            }
+        }
+    }
+
+    /// The weight of a class in brackets; the opening one is read.
+    fn class(&mut self) -> usize {
+        let mut weight = if self.eat('^') { WEIGHT_OF_NEGATED_CLASS } else { 1 };
+        // What a range could begin with.
+        let mut before: Option<char> = None;
+        let mut empty = true;
+        loop {
+            let Some(c) = self.rest.next() else {
+                self.plain = false;
+                return weight;
+            };
+            match c {
+                ']' => {
+                    self.plain &= !empty;
+                    return weight;
+                }
+                '\\' => {
+                    before = None;
+                    match self.rest.next() {
+                        // A hyphen after one of these would be no range to one side and a wrong one to the other.
+                        Some('d' | 'w' | 's') => self.plain &= self.peek() != Some('-'),
+                        Some('D' | 'W' | 'S') => {
+                            weight += WEIGHT_OF_NEGATED_CLASS;
+                            self.plain &= self.peek() != Some('-');
+                        }
+                        Some(escaped) if is_plain_escape(escaped) => self.plain &= self.peek() != Some('-'),
+                        Some('p' | 'P') => {
+                            weight = weight.saturating_add(WEIGHT_OF_PROPERTY);
+                            self.plain = false;
+                        }
+                        _ => self.plain = false,
+                    }
+                }
+                // At either end, a hyphen is itself.
+                '-' if empty || self.peek() == Some(']') => before = None,
+                '-' => match (before.take(), self.rest.next()) {
+                    (Some(low), Some(high)) => {
+                        self.plain &=
+                            low.is_ascii_alphanumeric() && high.is_ascii_alphanumeric() && low <= high;
+                        self.plain &= self.peek() != Some('-') || self.rest.clone().nth(1) == Some(']');
+                    }
+                    _ => self.plain = false,
+                },
+                // Doubled, these are operators to the validator.
+                '[' | '&' | '~' | '^' => {
+                    self.plain = false;
+                    before = None;
+                }
+                c => before = Some(c),
+            }
+            weight = weight.saturating_add(c.len_utf8());
+            empty = false;
+        }
+    }
+}
+
+/// Characters that a backslash takes their meaning from, or gives the same one to everywhere.
+fn is_plain_escape(c: char) -> bool {
+    matches!(
+        c,
+        '^' | '$' | '\\' | '.' | '*' | '+' | '?' | '(' | ')' | '[' | ']' | '{' | '}' | '|' | '/' | '-'
+    ) || matches!(c, 'n' | 'r' | 't')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn verdict(pattern: &str) -> Result<(), Flaw> {
+        Patterns::default().check(pattern)
+    }
+
+    #[test]
+    fn accepts_what_ecma_262_has() {
+        for pattern in [
+            "",
+            "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$",
+            r"^\d{4}-\d{2}-\d{2}$",
+            r"^[\w.-]+@[\w.-]+\.\w{2,}$",
+            r"^(?=.*\d)(?!.*\s).{8,}$",
+            r"(?<=\$)\d+",
+            r"(?<year>\d{4})-(\d\d)\1",
+            r"(a)\1",
+            r"\p{Lu}\P{L}",
+            r"^\cC$",
+            r"[äöü€😀]+",
+            r"^[^\s/]+$",
+            "a*?b+?c??d{2,3}?",
+            r"^https?:\/\/",
+            r"\u00e9\x41",
+            "^(?:a|b|)$",
+            r"^[\-+]?\d+$",
+        ] {
+            assert_eq!(verdict(pattern), Ok(()), "{pattern}");
+        }
+    }
+
+    #[test]
+    fn refuses_what_it_has_not() {
+        for pattern in [
+            "(",
+            ")",
+            "[",
+            "a**",
+            "*a",
+            "+",
+            "a{2,1}",
+            "(?P<name>x)",
+            "(?i)abc",
+            r"\",
+            "[z-a]",
+            r"\Z",
+            "(?#x)",
+            "a|*",
+            "^*",
+            "[a",
+            "(?<>x)",
+            r"\k<no>",
+            r"\2(a)",
+            "x{2}{3}",
+            "a{,5}",
+            "{",
+            "]",
+            "}",
+        ] {
+            assert_eq!(verdict(pattern), Err(Flaw::Grammar), "{pattern}");
+        }
+    }
+
+    #[test]
+    fn refuses_what_the_validator_cannot_run() {
+        for pattern in [r"(?<year>\d{4})-\k<year>", "[]", "[^]", r"\p{NoSuchProperty}", r"\uD83D"] {
+            assert_eq!(verdict(pattern), Err(Flaw::Unsupported), "{pattern}");
+        }
+    }
+
+    #[test]
+    fn refuses_what_would_grow_without_bound() {
+        for pattern in [
+            "(a{1000}){1000}",
+            "((a{100}){100}){100}",
+            "(((a{100}){100}){100}",
+            r"\p{L}{50}",
+            "a{999999999999999999999999}",
+            &"x".repeat(MAX_WEIGHT + 1),
+            &r"\d".repeat(5_000),
+        ] {
+            assert_eq!(verdict(pattern), Err(Flaw::Size), "{:.40}", pattern);
+        }
+    }
+
+    #[test]
+    fn many_patterns_share_one_bound() {
+        let sources: Vec<String> = (0..10_000).map(|i| format!("(?=a{i})")).collect();
+        let mut patterns = Patterns::default();
+        let refused = sources.iter().filter(|source| patterns.check(source) == Err(Flaw::Size)).count();
+        assert!(refused > 0);
+        assert_eq!(
+            sources.iter().take(100).map(|source| patterns.check(source)).collect::<Result<(), _>>(),
+            Ok(())
+        );
+    }
+
+    #[test]
+    fn what_people_write_is_plain() {
+        for pattern in [
+            "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$",
+            r"^\d{4}-\d{2}-\d{2}$",
+            "^(asc|desc)$",
+            "^https://.+",
+            r"^[A-Za-z0-9_.-]{1,128}$",
+            r"^[\w.]+$",
+        ] {
+            assert!(Survey::of(pattern).plain, "{pattern}");
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(4_000))]
+
+        #[test]
+        fn what_is_plain_compiles(pattern in r"([ab\-\\^$|?*+(){}\[\],.01-9dDwWsSnbpuk:=!<>&~/_ é]|\\[dws]|\[a-z\]|\(\?:|\{2,3\}){0,12}") {
+            let survey = Survey::of(&pattern);
+            if survey.plain && survey.weight <= MAX_WEIGHT {
+                prop_assert_eq!(compile(&pattern), Ok(()));
+            }
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! What the tests of the schema rules share.
+#![allow(dead_code, reason = "each test binary uses a part of it")]
+
+use mcp_crds::field::{FieldError, FieldPath, Findings, Segment};
+use mcp_crds::node::Node;
+use mcp_crds::validate::schema::{self, Dialect, Role};
+use serde_json::{Value, json};
+
+pub const DIALECTS: [Dialect; 5] =
+    [Dialect::Draft4, Dialect::Draft6, Dialect::Draft7, Dialect::Draft2019, Dialect::Draft2020];
+
+/// The `$schema` of a dialect.
+pub fn uri(dialect: Dialect) -> &'static str {
+    match dialect {
+        Dialect::Draft4 => "http://json-schema.org/draft-04/schema#",
+        Dialect::Draft6 => "http://json-schema.org/draft-06/schema#",
+        Dialect::Draft7 => "http://json-schema.org/draft-07/schema#",
+        Dialect::Draft2019 => "https://json-schema.org/draft/2019-09/schema",
+        Dialect::Draft2020 => "https://json-schema.org/draft/2020-12/schema",
+    }
+}
+
+/// What the rules find in a schema at `spec.outputSchema`, where any root is allowed.
+pub fn findings(schema: &Value) -> Findings {
+    let object = json!({ "spec": { "outputSchema": schema } });
+    let mut findings = Findings::default();
+    let root = Node::root(&object);
+    let spec = root.get("spec").expect("spec");
+    let node = spec.get("outputSchema").expect("spec.outputSchema");
+    schema::check(&node, Role::Output, &mut findings);
+    for error in &findings.errors {
+        assert_is_somewhere(&error.field, &object);
+    }
+    findings
+}
+
+/// An error stands at a value of the object, or at a field that its parent lacks.
+fn assert_is_somewhere(path: &FieldPath, object: &Value) {
+    let parent = path.segments().split_last().map(|(_, parent)| parent).unwrap_or_default();
+    let parent = parent.iter().cloned().fold(FieldPath::default(), FieldPath::join);
+    assert!(path.lookup(object).is_some() || parent.lookup(object).is_some(), "{path} is nowhere in {object}");
+}
+
+pub fn errors(schema: &Value) -> Vec<FieldError> {
+    findings(schema).errors
+}
+
+/// The JSON pointer of an error within the schema.
+pub fn pointer(error: &FieldError) -> String {
+    error.field.segments().iter().skip(2).fold(String::new(), |pointer, segment| match segment {
+        Segment::Field(name) | Segment::Key(name) | Segment::Name(name) => {
+            pointer + "/" + &name.replace('~', "~0").replace('/', "~1")
+        }
+        Segment::Index(index) => format!("{pointer}/{index}"),
+    })
+}
+
+/// The first mistake that the metaschema of a dialect finds, as a JSON pointer.
+pub fn mistake_by_metaschema(dialect: Dialect, schema: &Value) -> Option<(String, String)> {
+    let result = match dialect {
+        Dialect::Draft4 => jsonschema::draft4::meta::validate(schema),
+        Dialect::Draft6 => jsonschema::draft6::meta::validate(schema),
+        Dialect::Draft7 => jsonschema::draft7::meta::validate(schema),
+        Dialect::Draft2019 => jsonschema::draft201909::meta::validate(schema),
+        Dialect::Draft2020 => jsonschema::draft202012::meta::validate(schema),
+    };
+    result.err().map(|error| (error.instance_path().as_str().to_owned(), error.to_string()))
+}
