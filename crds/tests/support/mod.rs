@@ -1,5 +1,5 @@
 //! What the tests of the schema rules share.
-#![allow(dead_code, reason = "each test binary uses a part of it")]
+#![allow(dead_code, unreachable_pub, reason = "each test binary uses a part of it")]
 
 use mcp_crds::field::{FieldError, FieldPath, Findings, Segment};
 use mcp_crds::node::Node;
@@ -38,7 +38,10 @@ pub fn findings(schema: &Value) -> Findings {
 fn assert_is_somewhere(path: &FieldPath, object: &Value) {
     let parent = path.segments().split_last().map(|(_, parent)| parent).unwrap_or_default();
     let parent = parent.iter().cloned().fold(FieldPath::default(), FieldPath::join);
-    assert!(path.lookup(object).is_some() || parent.lookup(object).is_some(), "{path} is nowhere in {object}");
+    assert!(
+        path.lookup(object).is_some() || parent.lookup(object).is_some(),
+        "{path} is nowhere in {object}"
+    );
 }
 
 pub fn errors(schema: &Value) -> Vec<FieldError> {
@@ -65,4 +68,53 @@ pub fn mistake_by_metaschema(dialect: Dialect, schema: &Value) -> Option<(String
         Dialect::Draft2020 => jsonschema::draft202012::meta::validate(schema),
     };
     result.err().map(|error| (error.instance_path().as_str().to_owned(), error.to_string()))
+}
+
+/// Holds the verdict on a schema that is in one dialect throughout against the library's: what the metaschema refuses is
+/// refused, at the keyword or above it, and what is accepted compiles.
+pub fn assert_agrees(dialect: Dialect, schema: &Value) {
+    let found = errors(schema);
+    let said = || found.iter().map(|error| format!("\n    {error}")).collect::<String>();
+    if let Some((at, mistake)) = mistake_by_metaschema(dialect, schema) {
+        let is_there = |error: &FieldError| {
+            let ours = pointer(error);
+            let above =
+                at.strip_prefix(&ours).is_some_and(|below| below.is_empty() || below.starts_with('/'));
+            // A metaschema says no more of a choice than that nothing in it fits, and draft-04's blames the schema for an
+            // exclusiveMinimum without a minimum.
+            let below = ours.strip_prefix(&at).is_some_and(|below| {
+                let mut steps = at.rsplit('/');
+                let is_choice = steps.next() == Some("items") || steps.next() == Some("dependencies");
+                (is_choice && below.starts_with('/')) || below.starts_with("/exclusiveM")
+            });
+            above || below
+        };
+        assert!(found.iter().any(is_there), "{schema}\n  at {at}: {mistake}\n  found:{}", said());
+        return;
+    }
+    // Rules that no metaschema has.
+    const BEYOND: [&str; 9] = [
+        "$schema",
+        "$ref",
+        "$dynamicRef",
+        "$recursiveRef",
+        "$id",
+        "id",
+        "pattern",
+        "patternProperties",
+        "contentMediaType",
+    ];
+    let refers = schema.to_string().contains("ef\":");
+    for error in &found {
+        let at = pointer(error);
+        let keyword = at.rsplit('/').next().unwrap_or_default();
+        let beyond =
+            BEYOND.contains(&keyword) || (dialect == Dialect::Draft6 && keyword == "contentEncoding");
+        assert!(beyond || refers, "{schema}\n  is valid, but found:{}", said());
+    }
+    if found.is_empty()
+        && let Err(error) = schema::compile(schema)
+    {
+        panic!("{schema}\n  is accepted, but does not compile: {error}");
+    }
 }

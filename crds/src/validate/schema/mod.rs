@@ -6,6 +6,7 @@
 
 mod advice;
 mod dialect;
+mod expansion;
 mod extent;
 mod header;
 mod instance;

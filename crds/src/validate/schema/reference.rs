@@ -4,7 +4,7 @@
 //! others, an index of the resources and anchors within the document, is made when the first of them is met.
 
 use std::borrow::Cow;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use jsonschema::{Uri, uri};
 use serde_json::{Map, Value};
@@ -46,13 +46,13 @@ pub(super) enum Fault {
 
 /// Where a reference leads.
 #[derive(Debug)]
-pub(super) enum Lead<'v> {
-    /// To a schema that a walk over the document meets anyway, in the same dialect.
-    Schema,
-    /// To one that an anchor names.
-    Anchor,
-    /// To a place that has to be looked at as a schema for the reference's sake.
-    Other(Target<'v>),
+pub(super) struct Lead<'v> {
+    /// What stands there.
+    pub(super) value: &'v Value,
+    /// The root of the resource that the reference names, or else is in.
+    pub(super) resource: &'v Value,
+    /// How it has to be looked at, where a walk over the document does not meet it as a schema in the same dialect.
+    pub(super) unmet: Option<Target<'v>>,
 }
 
 /// A place that the validator takes for a schema because a pointer leads there.
@@ -74,7 +74,7 @@ pub(super) struct Target<'v> {
 #[derive(Debug, Default)]
 pub(super) struct Index<'v> {
     resources: HashMap<String, (&'v Value, Dialect)>,
-    anchors: HashMap<String, HashSet<&'v str>>,
+    anchors: HashMap<String, HashMap<&'v str, &'v Value>>,
 }
 
 /// What an anchor in a document without a URI is filed under.
@@ -105,7 +105,7 @@ impl<'v> Index<'v> {
         };
         for anchor in dialect.anchors_of(members) {
             let resource = resource.base.map_or(NAMELESS, Uri::as_str);
-            self.anchors.entry(resource.to_owned()).or_default().insert(anchor);
+            self.anchors.entry(resource.to_owned()).or_default().insert(anchor, schema);
         }
         for (keyword, value) in members {
             for subschema in subschemas(dialect, keyword, value) {
@@ -151,6 +151,12 @@ fn subschemas<'v>(
     }
 }
 
+/// Whether a keyword has schemas in its value.
+pub(super) fn holds_schemas(dialect: Dialect, keyword: &str) -> bool {
+    let shape = Shape::of(dialect, keyword);
+    matches!(shape, Some(Shape::Schema | Shape::Schemas | Shape::SchemasByName))
+}
+
 /// Follows a reference from within `resource`.
 pub(super) fn follow<'i, 'v: 'i>(
     reference: &str,
@@ -166,7 +172,7 @@ pub(super) fn follow<'i, 'v: 'i>(
         return if is_pointer {
             follow_pointer(fragment, resource)
         } else {
-            index().anchor(resource.base.map_or(NAMELESS, Uri::as_str), fragment)
+            index().anchor(resource.base.map_or(NAMELESS, Uri::as_str), fragment, resource.root)
         };
     }
     let named = resource.resolve(uri).ok_or(Fault::Malformed)?;
@@ -175,14 +181,20 @@ pub(super) fn follow<'i, 'v: 'i>(
     if is_pointer {
         follow_pointer(fragment, Resource { root, dialect, base: Some(&named) })
     } else {
-        index.anchor(named.as_str(), fragment)
+        index.anchor(named.as_str(), fragment, root)
     }
 }
 
 impl<'v> Index<'v> {
-    fn anchor(&self, resource: &str, name: &str) -> Result<Lead<'v>, Fault> {
-        let found = self.anchors.get(resource).is_some_and(|names| names.contains(name));
-        if found { Ok(Lead::Anchor) } else { Err(Fault::Nowhere) }
+    fn anchor(&self, uri: &str, name: &str, resource: &'v Value) -> Result<Lead<'v>, Fault> {
+        let value = self.anchors.get(uri).and_then(|names| names.get(name)).ok_or(Fault::Nowhere)?;
+        Ok(Lead { value, resource, unmet: None })
+    }
+
+    /// The roots of all resources, and everything that an anchor of this name could mean.
+    pub(super) fn anywhere(&self, name: &str) -> impl Iterator<Item = &'v Value> {
+        let roots = self.resources.values().map(|(root, _)| *root).filter(move |_| name.is_empty());
+        roots.chain(self.anchors.values().filter_map(move |names| names.get(name).copied()))
     }
 }
 
@@ -212,17 +224,16 @@ fn follow_pointer<'v>(pointer: &str, start: Resource<'_, 'v>) -> Result<Lead<'v>
             }
         }
     }
-    if place == Place::Schema && dialect == start.dialect {
-        return Ok(Lead::Schema);
-    }
-    Ok(Lead::Other(Target {
+    let is_met = place == Place::Schema && dialect == start.dialect;
+    let unmet = (!is_met).then(|| Target {
         value,
         dialect: start.dialect,
         has_own_dialect: place == Place::Schema,
         root,
         resource_dialect: dialect,
         base: own_base.or_else(|| start.base.cloned()),
-    }))
+    });
+    Ok(Lead { value, resource: start.root, unmet })
 }
 
 fn step<'v>(value: &'v Value, place: Place, dialect: Dialect, token: &str) -> Option<(&'v Value, Place)> {

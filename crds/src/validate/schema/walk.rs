@@ -2,6 +2,7 @@
 
 use std::cell::OnceCell;
 use std::collections::{HashMap, HashSet};
+use std::ptr;
 
 use jsonschema::Uri;
 use serde_json::{Map, Value};
@@ -9,12 +10,13 @@ use serde_json::{Map, Value};
 use super::Role;
 use super::advice::{Advice, Subject};
 use super::dialect::{Dialect, URIS};
+use super::expansion::References;
 use super::header::{self, Headers, Way};
 use super::keyword::Shape;
 use super::pattern::{Flaw, Patterns};
 use super::reference::{self, Fault, Index, Lead, Resource, Target};
 use super::value;
-use crate::field::{FieldError, FieldPath, Findings, Path, Segment};
+use crate::field::{FieldError, FieldPath, Findings, Path, Segment, on_one_line};
 
 /// So many mistakes of one schema are looked for.
 const MAX_ERRORS: usize = 500;
@@ -57,11 +59,14 @@ pub(super) struct Walk<'v, 'f> {
     patterns: Patterns<'v>,
     headers: Headers,
     advice: Advice<'v>,
+    references: References<'v>,
     /// Resources by URI.
     resources: HashMap<String, &'v Value>,
     /// Places that are schemas only because of a reference, and where that is if they are to be blamed on it.
     targets: Vec<(Target<'v>, Option<Blamed<'v>>)>,
     known_targets: HashSet<(*const Value, Dialect)>,
+    /// Whether the document has parts that validators do not all read alike.
+    is_unusual: bool,
     /// Whether the walk is over a target now.
     in_target: bool,
 }
@@ -83,6 +88,8 @@ impl<'v, 'f> Walk<'v, 'f> {
             patterns: Patterns::default(),
             headers: Headers::default(),
             advice: Advice::default(),
+            references: References::default(),
+            is_unusual: false,
             resources: HashMap::new(),
             targets: Vec::new(),
             known_targets: HashSet::new(),
@@ -99,9 +106,21 @@ impl<'v, 'f> Walk<'v, 'f> {
         while let Some((target, blamed)) = self.targets.pop() {
             self.target(&target, blamed);
         }
-        if self.errors() == 0 {
-            self.advice.finish(self.document, self.origin, self.findings);
+        if self.errors() > 0 {
+            return;
         }
+        if self.references.check(self.document).is_err() {
+            let must =
+                "has references that multiply: one value would have to be checked by thousands of schemas";
+            return self.findings.error(FieldError::too_long(self.origin, must));
+        }
+        if self.is_unusual
+            && let Err(error) = super::compile(self.document)
+        {
+            let must = format_args!("cannot be compiled: {}", on_one_line(&error.masked().to_string()));
+            return self.findings.error(FieldError::invalid(self.origin, self.document, must));
+        }
+        self.advice.finish(self.document, self.origin, self.findings);
     }
 
     fn errors(&self) -> usize {
@@ -135,6 +154,7 @@ impl<'v, 'f> Walk<'v, 'f> {
         let uri = reference::own_uri(schema, dialect, scope.resource);
         let resource = match &uri {
             Some(uri) => {
+                self.is_unusual |= !ptr::eq(value, self.document);
                 self.enter_resource(uri, value, &path.field(dialect.id_keyword()));
                 Resource { root: value, dialect, base: Some(uri) }
             }
@@ -149,6 +169,12 @@ impl<'v, 'f> Walk<'v, 'f> {
             match Shape::of(dialect, keyword) {
                 Some(shape) => self.member(shape, member, inner),
                 None if keyword == header::KEYWORD => self.header(member, inner.way),
+                // The validator looks for references in here, though the dialect does not know these keywords.
+                None if dialect == Dialect::Draft4
+                    && reference::holds_schemas(Dialect::Draft2020, keyword) =>
+                {
+                    self.is_unusual = true;
+                }
                 None => {}
             }
         }
@@ -229,7 +255,7 @@ impl<'v, 'f> Walk<'v, 'f> {
                     self.refuse(FieldError::not_supported(path, value, &["object"]));
                 }
             }
-            Shape::Reference => self.reference(value, path, scope.resource),
+            Shape::Reference => self.reference(member, scope.resource),
             Shape::Pattern => match value {
                 Value::String(pattern) => self.pattern(pattern, path),
                 _ => self.invalid(path, value, "must be a string"),
@@ -304,16 +330,33 @@ impl<'v, 'f> Walk<'v, 'f> {
         }
     }
 
-    fn reference(&mut self, value: &'v Value, path: &Path<'_>, resource: Resource<'_, 'v>) {
+    fn reference(&mut self, member: Member<'_, 'v>, resource: Resource<'_, 'v>) {
+        let Member { whole, at, keyword, value, .. } = member;
+        let path = &at.field(keyword);
         let Some(reference) = value.as_str() else { return self.invalid(path, value, "must be a string") };
         let index = || self.index.get_or_init(|| Index::of(self.document));
         let must = match reference::follow(reference, resource, index) {
-            Ok(Lead::Schema | Lead::Anchor) => return,
-            Ok(Lead::Other(target)) if target.value.is_object() || target.value.is_boolean() => {
-                let blamed = target.has_own_dialect.then(|| (path.to_owned(), value));
-                return self.look_at_later(target, blamed);
+            Ok(Lead { value, .. }) if !(value.is_object() || value.is_boolean()) => {
+                "must lead to a schema: an object or a boolean"
             }
-            Ok(Lead::Other(_)) => "must lead to a schema: an object or a boolean",
+            Ok(lead) => {
+                self.references.between_schemas.push((ptr::from_ref(whole), lead.value));
+                if keyword != "$ref" {
+                    // What it means depends on how the validator came here.
+                    let (_, name) = reference.split_once('#').unwrap_or_default();
+                    for target in self.index.get_or_init(|| Index::of(self.document)).anywhere(name) {
+                        self.references.between_schemas.push((ptr::from_ref(whole), target));
+                        self.references.between_resources.push((ptr::from_ref(resource.root), target));
+                    }
+                } else if !ptr::eq(lead.resource, resource.root) {
+                    self.references.between_resources.push((ptr::from_ref(resource.root), lead.resource));
+                }
+                if let Some(target) = lead.unmet {
+                    let blamed = target.has_own_dialect.then(|| (path.to_owned(), value));
+                    self.look_at_later(target, blamed);
+                }
+                return;
+            }
             Err(Fault::Malformed) => NO_URI_REFERENCE,
             Err(Fault::Outside) => "must lead to a schema within this document: nothing is fetched",
             Err(Fault::Nowhere) => "leads nowhere",
@@ -322,7 +365,8 @@ impl<'v, 'f> Walk<'v, 'f> {
     }
 
     fn look_at_later(&mut self, target: Target<'v>, blamed: Option<Blamed<'v>>) {
-        if self.known_targets.insert((std::ptr::from_ref(target.value), target.dialect)) {
+        self.is_unusual = true;
+        if self.known_targets.insert((ptr::from_ref(target.value), target.dialect)) {
             self.targets.push((target, blamed));
         }
     }
@@ -364,7 +408,7 @@ fn names_something(id: &str, schema: &Map<String, Value>, scope: Scope<'_, '_>) 
 
 /// The path from `value` down to `part` of it, which is part of it as this very place in memory.
 fn trail(value: &Value, part: &Value, path: FieldPath) -> Option<FieldPath> {
-    if std::ptr::eq(value, part) {
+    if ptr::eq(value, part) {
         return Some(path);
     }
     match value {
