@@ -10,6 +10,7 @@ for crate in mcp-crds mcp-certs mcp-webhook mcp-operator; do
 done
 
 echo "check: dependencies" >&2
+cargo fetch --quiet --locked
 deny=$(hack/tool.sh cargo-deny)
 "$deny" --offline check --hide-inclusion-graph bans licenses sources
 
