@@ -188,27 +188,32 @@ impl<'v, F: Fn(&str) -> Option<&'v Value>> Judge<F> {
 
     fn types(&self, types: &Value, instance: &Value) -> Verdict {
         match types {
-            Value::String(name) => Verdict::of(self.is_of_type(name, instance)),
-            Value::Array(names) => Verdict::of(
-                names.iter().filter_map(Value::as_str).any(|name| self.is_of_type(name, instance)),
+            Value::String(name) => self.is_of_type(name, instance),
+            Value::Array(names) => Verdict::any(
+                names.iter().filter_map(Value::as_str).map(|name| self.is_of_type(name, instance)),
             ),
             _ => Unknown,
         }
     }
 
-    fn is_of_type(&self, name: &str, instance: &Value) -> bool {
+    fn is_of_type(&self, name: &str, instance: &Value) -> Verdict {
         match (name, instance) {
             ("integer", Value::Number(number)) => {
-                let whole = || number.as_f64().is_some_and(|number| number.fract() == 0.0);
-                number.is_i64() || number.is_u64() || (self.dialect > Dialect::Draft4 && whole())
+                let is_whole = number.as_f64().is_some_and(|number| number.fract() == 0.0);
+                // In draft-04 it depends on how a whole float was written.
+                if is_whole && number.is_f64() && self.dialect == Dialect::Draft4 {
+                    Unknown
+                } else {
+                    Verdict::of(is_whole)
+                }
             }
             ("null", Value::Null)
             | ("boolean", Value::Bool(_))
             | ("number", Value::Number(_))
             | ("string", Value::String(_))
             | ("array", Value::Array(_))
-            | ("object", Value::Object(_)) => true,
-            _ => false,
+            | ("object", Value::Object(_)) => Conforms,
+            _ => Refused,
         }
     }
 

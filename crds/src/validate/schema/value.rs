@@ -83,10 +83,15 @@ fn different<'v>(names: impl Iterator<Item = &'v str> + Clone, path: &Path<'_>) 
     }
 }
 
-/// Since draft-06 `2.0` is an integer too.
+/// Since draft-06 `2.0` is an integer too. What is no 64-bit integer has been read as a float, and past 2⁶⁴ all of those
+/// are whole.
 fn is_count(number: &Number, dialect: Dialect) -> bool {
+    const PAST_U64: f64 = 18_446_744_073_709_551_616.0;
     let whole = |number: f64| number >= 0.0 && number.fract() == 0.0;
-    number.is_u64() || (dialect > Dialect::Draft4 && number.as_f64().is_some_and(whole))
+    number.is_u64()
+        || number
+            .as_f64()
+            .is_some_and(|number| number >= PAST_U64 || (dialect > Dialect::Draft4 && whole(number)))
 }
 
 fn is_anchor(name: &str, dialect: Dialect) -> bool {

@@ -169,12 +169,13 @@ impl<'v, 'f> Walk<'v, 'f> {
             match Shape::of(dialect, keyword) {
                 Some(shape) => self.member(shape, member, inner),
                 None if keyword == header::KEYWORD => self.header(member, inner.way),
-                // The validator looks for references in here, though the dialect does not know these keywords.
+                // The validator looks for references in these, though the dialect does not know them.
                 None if dialect == Dialect::Draft4
                     && reference::holds_schemas(Dialect::Draft2020, keyword) =>
                 {
                     self.is_unusual = true;
                 }
+                None if dialect == Dialect::Draft2019 && keyword == "$dynamicRef" => self.is_unusual = true,
                 None => {}
             }
         }
