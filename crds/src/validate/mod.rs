@@ -3,6 +3,7 @@
 //! [`object`] runs every rule that needs only the object; rules across objects are [`crate::catalog`]'s. The webhooks,
 //! the controller (for objects that came past them) and `mcp-operator check` all call these, so that they cannot differ.
 
+mod applied;
 pub mod cron;
 pub mod duration;
 pub mod image;
@@ -18,6 +19,7 @@ pub mod server;
 pub mod service;
 pub mod structural;
 pub mod template;
+pub mod tool;
 pub mod uri;
 
 use serde_json::Value;
@@ -50,6 +52,7 @@ pub fn object(kind: Kind, operation: Operation, object: &Value) -> Findings {
         }
         Kind::Tool => {
             check_mcp_name(&node, &mut findings);
+            tool::check(&node, &mut findings);
         }
         Kind::Prompt => {
             check_mcp_name(&node, &mut findings);

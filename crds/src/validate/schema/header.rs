@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use serde_json::{Map, Value};
 
 use crate::field::{FieldError, FieldPath, Path};
+use crate::validate::name::{HTTP_TOKEN, is_http_token};
 
 /// The keyword.
 pub(super) const KEYWORD: &str = "x-mcp-header";
@@ -41,12 +42,8 @@ impl Headers {
         way: Way,
         path: &Path<'_>,
     ) -> Result<(), FieldError> {
-        let Some(name) = value.as_str().filter(|name| is_token(name)) else {
-            return Err(FieldError::invalid(
-                path,
-                value,
-                "must be the name of a header: letters, digits and any of !#$%&'*+-.^_`|~",
-            ));
+        let Some(name) = value.as_str().filter(|name| is_http_token(name)) else {
+            return Err(FieldError::invalid(path, value, HTTP_TOKEN));
         };
         if way != Way::Properties {
             return Err(FieldError::invalid(
@@ -73,10 +70,4 @@ impl Headers {
             }
         }
     }
-}
-
-/// A token of RFC 9110.
-fn is_token(name: &str) -> bool {
-    !name.is_empty()
-        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
 }

@@ -5,6 +5,7 @@
 //! table against the metaschemas themselves. What passes also [compiles](compile), which is what the gateway does with it.
 
 mod advice;
+mod argument;
 mod dialect;
 mod expansion;
 mod extent;
@@ -19,6 +20,7 @@ mod walk;
 use jsonschema::{ValidationError, Validator};
 use serde_json::Value;
 
+pub use argument::{Arguments, Presence};
 pub use dialect::Dialect;
 pub use extent::{MAX_BYTES, MAX_DEPTH};
 
