@@ -190,7 +190,7 @@ impl Telemetry {
         self.log_level.clone()
     }
 
-    /// Sends what was traced and not sent yet. Blocks for at most 5 s, and must not be called on a thread of the runtime
+    /// Sends what was traced and not sent yet. Blocks for at most 2 s, and must not be called on a thread of the runtime
     /// that sends.
     pub fn flush(self) {
         if let Some(traces) = self.traces {

@@ -30,6 +30,9 @@ const TRACED: [&str; 3] = ["mcp_operator", "mcp_webhook", "mcp_certs"];
 /// How long one batch may take to be sent, unless the environment says otherwise.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How long the end of the process waits for the last batch. A collector that is away must not hold it up.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
+
 /// Traces that are on their way to a collector, in batches, with a bound on how many wait.
 #[derive(Debug)]
 pub struct Traces {
@@ -88,10 +91,10 @@ impl Traces {
         tracing_opentelemetry::layer().with_tracer(self.provider.tracer("mcp-operator")).with_filter(traced)
     }
 
-    /// Sends what is left, and ends. Blocks for at most 5 s, and must not be called on a thread of the runtime that
+    /// Sends what is left, and ends. Blocks for at most 2 s, and must not be called on a thread of the runtime that
     /// sends.
     pub fn flush(self) {
-        if let Err(error) = self.provider.shutdown() {
+        if let Err(error) = self.provider.shutdown_with_timeout(FLUSH_TIMEOUT) {
             warn!(error = &error as &dyn std::error::Error, "the last traces could not be sent");
         }
     }
@@ -175,6 +178,20 @@ mod tests {
             assert!(holds(&received, expected), "{expected}");
         }
         assert!(!holds(&received, "of-a-library") && !holds(&received, "in-detail"));
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+    async fn a_collector_that_is_away_does_not_hold_up_the_end() {
+        crate::runtime::install_crypto_provider();
+        // Accepts, as the kernel does it, and never answers.
+        let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/v1/traces", silent.local_addr().unwrap());
+        let traces = Traces::to(&url, &Handle::current()).unwrap();
+        let subscriber = tracing_subscriber::registry().with(traces.layer());
+        tracing::subscriber::with_default(subscriber, || drop(tracing::info_span!("reconcile")));
+        let begun = std::time::Instant::now();
+        tokio::task::spawn_blocking(move || traces.flush()).await.unwrap();
+        assert!(begun.elapsed() < FLUSH_TIMEOUT * 2, "{:?}", begun.elapsed());
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 1)]

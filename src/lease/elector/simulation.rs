@@ -324,7 +324,7 @@ fn faults() -> impl Strategy<Value = Vec<(Millis, usize, Fault)>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn at_most_one_leads_and_in_the_end_one_does(

@@ -130,7 +130,7 @@ fn op() -> impl Strategy<Value = Op> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn no_key_is_lost_and_none_has_two_passes(ops in proptest::collection::vec(op(), 0..200), unit in 0.0..=1.0_f64) {
