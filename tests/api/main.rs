@@ -1,0 +1,11 @@
+//! Tests on a real API server: the webhooks and the operator as kubectl and controllers meet them.
+//!
+//! `hack/control-plane.sh build` makes the control plane that they start; where TEST_KUBECONFIG names a cluster, the tests
+//! that only make objects use that.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod crds;
+mod harness;
+mod without_webhooks;

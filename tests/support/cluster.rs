@@ -1,0 +1,349 @@
+//! Clusters: one that most tests share, and others for tests that stop API servers or bring their own operators.
+
+use std::env;
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::ops::Deref;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{ChildStdin, Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
+use std::thread;
+
+use k8s_openapi::api::admissionregistration::v1::{MutatingWebhookConfiguration, ValidatingWebhookConfiguration};
+use k8s_openapi::api::core::v1::Namespace as CoreNamespace;
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::{Api, Client, Config};
+use mcp_crds::crd;
+use mcp_crds::kind::{GROUP, Kind, VERSION};
+use tokio::sync::{Semaphore, SemaphorePermit, mpsc};
+
+use super::namespace::{LABEL, Namespace};
+use super::object;
+use super::process::Output;
+use super::wait;
+
+/// The cluster that tests share where this names one, instead of a control plane of theirs.
+const KUBECONFIG: &str = "TEST_KUBECONFIG";
+
+/// How many control planes run beside the shared one: each takes half a gigabyte, and a part of two cores.
+static PLACES: Semaphore = Semaphore::const_new(3);
+
+/// Control planes that no test uses now.
+static IDLE: Mutex<Vec<Cluster>> = Mutex::new(Vec::new());
+
+/// A cluster with the CRDs installed. All clones are one.
+#[derive(Clone, Debug)]
+pub(crate) struct Cluster {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    kubeconfig: PathBuf,
+    /// Nothing where the cluster is somebody else's.
+    console: Option<tokio::sync::Mutex<Console>>,
+    outputs: Mutex<Vec<Output>>,
+}
+
+/// Where a control plane takes commands. It ends when this is dropped.
+#[derive(Debug)]
+struct Console {
+    input: ChildStdin,
+    answers: mpsc::UnboundedReceiver<String>,
+}
+
+impl Cluster {
+    /// The cluster of all tests that only make objects; without an operator, see [`super::operator::Shared`].
+    ///
+    /// # Panics
+    /// Where there is none.
+    pub(crate) async fn shared() -> Self {
+        match env::var_os(KUBECONFIG) {
+            Some(path) => Self::of(path.into(), None),
+            None => Self::launch().await,
+        }
+        .with_crds()
+        .await
+    }
+
+    /// A control plane for one test, which may do with it what it likes. It may have served a test before, of which
+    /// nothing is left.
+    ///
+    /// # Panics
+    /// Where none can be started.
+    pub(crate) async fn own() -> Own {
+        let place = PLACES.acquire().await.expect("never closed");
+        let idle = IDLE.lock().unwrap().pop();
+        let cluster = match idle {
+            Some(cluster) => cluster,
+            None => Self::launch().await.with_crds().await,
+        };
+        Own { cluster, _place: place }
+    }
+
+    fn of(kubeconfig: PathBuf, console: Option<Console>) -> Self {
+        let console = console.map(tokio::sync::Mutex::new);
+        Self { inner: Arc::new(Inner { kubeconfig, console, outputs: Mutex::default() }) }
+    }
+
+    async fn launch() -> Self {
+        let directory = new_directory();
+        let kubeconfig = directory.join("kubeconfig");
+        // The shell removes what the control plane does not know of: logs, and what kubectl keeps.
+        let mut command = Command::new("/bin/sh");
+        command
+            .args(["-c", r#"directory=$1; shift; trap '' HUP INT TERM; "$@"; rm -rf "$directory""#, "launch"])
+            .arg(&directory)
+            .arg(binary())
+            .args(["control-plane", "--exit-with-stdin", "--kubeconfig"])
+            .arg(&kubeconfig)
+            .arg("--log-dir")
+            .arg(directory.join("logs"));
+        // Ctrl-C reaches the test alone, and then the control plane ends with its input.
+        command.process_group(0).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut launcher = command.spawn().expect("start a control plane");
+        let input = launcher.stdin.take().expect("a pipe");
+        let errors = Output::default();
+        errors.read_from(launcher.stderr.take().expect("a pipe"));
+        let output = BufReader::new(launcher.stdout.take().expect("a pipe"));
+        let (said, mut answers) = mpsc::unbounded_channel();
+        thread::spawn(move || {
+            output.lines().map_while(Result::ok).for_each(|line| drop(said.send(line)));
+            let _ = launcher.wait();
+        });
+        match answers.recv().await {
+            Some(line) if line.starts_with("ready ") => Self::of(kubeconfig, Some(Console { input, answers })),
+            other => panic!("the control plane said {other:?}\n{}", errors.end("", 60)),
+        }
+    }
+
+    async fn with_crds(self) -> Self {
+        self.install_crds().await;
+        self
+    }
+
+    /// Brings the CRDs into the form in which they are shipped, and waits until the API server serves them.
+    ///
+    /// # Panics
+    /// Where it does not.
+    pub(crate) async fn install_crds(&self) {
+        let crds = self.crds().await;
+        for kind in Kind::ALL {
+            let definition = crd::definition(kind);
+            let name = definition.metadata.name.clone().expect("a name");
+            let apply = PatchParams::apply("tests").force();
+            crds.patch(&name, &apply, &Patch::Apply(&definition)).await.expect("apply a CRD");
+        }
+        let client = self.client().await;
+        // Its documentation comes last.
+        let path = format!("/openapi/v3/apis/{GROUP}/{VERSION}");
+        wait::until("the API server serves the kinds and explains them", async || {
+            let documents = object::request(&client, http::Method::GET, &path, "application/json", None).await;
+            let schemas = documents.body["components"]["schemas"].as_object();
+            let explained = |kind: Kind| {
+                let name = format!(".{kind}");
+                schemas.is_some_and(|schemas| schemas.keys().any(|key| key.ends_with(&name)))
+            };
+            let missing: Vec<Kind> = Kind::ALL.into_iter().filter(|kind| !explained(*kind)).collect();
+            if missing.is_empty() { Ok(()) } else { Err(format!("{missing:?} are missing")) }
+        })
+        .await;
+    }
+
+    /// The CRDs, to change them.
+    pub(crate) async fn crds(&self) -> Api<CustomResourceDefinition> {
+        Api::all(self.client().await)
+    }
+
+    /// A client. It belongs to the runtime that it is made on, so each test has its own. It tries nothing twice.
+    ///
+    /// # Panics
+    /// Where the kubeconfig is broken.
+    pub(crate) async fn client(&self) -> Client {
+        let kubeconfig = Kubeconfig::read_from(&self.inner.kubeconfig).expect("read the kubeconfig");
+        let mut config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
+            .await
+            .expect("a configuration");
+        config.default_retry = false;
+        Client::try_from(config).expect("a client")
+    }
+
+    /// Where its kubeconfig is.
+    pub(crate) fn kubeconfig(&self) -> &Path {
+        &self.inner.kubeconfig
+    }
+
+    /// Whether it lives on when the tests end.
+    pub(crate) fn is_foreign(&self) -> bool {
+        self.inner.console.is_none()
+    }
+
+    /// A new namespace whose name begins so.
+    pub(crate) async fn namespace(&self, prefix: &str) -> Namespace {
+        Namespace::make(self, prefix).await
+    }
+
+    /// Tells the control plane what to do, and returns when that is done: `stop-apiserver`, `start-apiserver`,
+    /// `restart-apiserver`, `kill-apiserver`, `pause-apiserver`, `resume-apiserver`.
+    ///
+    /// # Panics
+    /// Where it cannot, or the cluster is somebody else's.
+    pub(crate) async fn tell(&self, command: &str) {
+        let console = self.inner.console.as_ref().expect("a control plane of the tests' own");
+        let mut console = console.lock().await;
+        writeln!(console.input, "{command}").expect("the control plane runs");
+        let answer = tokio::time::timeout(wait::BOUND, console.answers.recv()).await;
+        assert_eq!(answer.ok().flatten(), Some(format!("ok {command}")));
+    }
+
+    /// Runs kubectl, with `input` as its standard input.
+    ///
+    /// # Panics
+    /// Where there is none.
+    pub(crate) async fn kubectl(&self, arguments: &[&str], input: &str) -> Kubectl {
+        let mut command = tokio::process::Command::new(binary());
+        command
+            .arg("kubectl")
+            .args(arguments)
+            .env("KUBECONFIG", &self.inner.kubeconfig)
+            .env("KUBECACHEDIR", self.cache())
+            .env("HOME", "/nonexistent")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true);
+        let mut running = command.spawn().expect("start kubectl");
+        let mut pipe = running.stdin.take().expect("a pipe");
+        let writing = async move { tokio::io::AsyncWriteExt::write_all(&mut pipe, input.as_bytes()).await };
+        let (_, ended) = tokio::join!(writing, running.wait_with_output());
+        let ended = ended.expect("kubectl ran");
+        Kubectl {
+            code: ended.status.code().unwrap_or(-1),
+            stdout: String::from_utf8_lossy(&ended.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&ended.stderr).into_owned(),
+        }
+    }
+
+    fn cache(&self) -> PathBuf {
+        match (&self.inner.console, self.inner.kubeconfig.parent()) {
+            (Some(_), Some(directory)) => directory.join("cache"),
+            _ => Path::new(env!("CARGO_TARGET_TMPDIR")).join("kubectl"),
+        }
+    }
+
+    /// Shows the lines of this output that name a test's namespace where that test fails.
+    pub(crate) fn show_on_failure(&self, output: &Output) {
+        self.inner.outputs.lock().unwrap().push(output.clone());
+    }
+
+    /// The last lines of the operators here in which `text` occurs.
+    pub(crate) fn said_of(&self, text: &str) -> String {
+        let outputs = self.inner.outputs.lock().unwrap();
+        outputs.iter().map(|output| output.end(text, 40)).collect::<Vec<_>>().join("\n--\n")
+    }
+
+    /// Takes away what a test leaves.
+    async fn clear(&self) {
+        self.inner.outputs.lock().unwrap().clear();
+        let client = self.client().await;
+        let all = ListParams::default();
+        let delete = DeleteParams::default();
+        let validating: Api<ValidatingWebhookConfiguration> = Api::all(client.clone());
+        let mutating: Api<MutatingWebhookConfiguration> = Api::all(client.clone());
+        validating.delete_collection(&delete, &all).await.expect("delete webhook configurations");
+        mutating.delete_collection(&delete, &all).await.expect("delete webhook configurations");
+        let namespaces: Api<CoreNamespace> = Api::all(client);
+        let ours = ListParams::default().labels(LABEL);
+        for namespace in namespaces.list(&ours).await.expect("list namespaces") {
+            Namespace::empty(self, &namespace.metadata.name.expect("a name")).await;
+        }
+        wait::until("the namespaces are gone", async || {
+            let left = namespaces.list(&ours).await.map_err(|error| error.to_string())?;
+            let names: Vec<_> = left.into_iter().filter_map(|namespace| namespace.metadata.name).collect();
+            if names.is_empty() { Ok(()) } else { Err(names.join(" ")) }
+        })
+        .await;
+    }
+}
+
+/// What kubectl did.
+#[derive(Debug)]
+pub(crate) struct Kubectl {
+    /// Its exit code.
+    pub(crate) code: i32,
+    /// What it printed.
+    pub(crate) stdout: String,
+    /// What it complained about.
+    pub(crate) stderr: String,
+}
+
+impl Kubectl {
+    /// Its output.
+    ///
+    /// # Panics
+    /// Where it failed.
+    #[track_caller]
+    pub(crate) fn ok(self) -> String {
+        assert_eq!(self.code, 0, "kubectl: {}", self.stderr);
+        self.stdout
+    }
+
+    /// What it complained about.
+    ///
+    /// # Panics
+    /// Where it did not fail.
+    #[track_caller]
+    pub(crate) fn refused(self) -> String {
+        assert_eq!(self.code, 1, "kubectl: {}{}", self.stdout, self.stderr);
+        self.stderr
+    }
+}
+
+/// A cluster that one test has to itself.
+#[derive(Debug)]
+pub(crate) struct Own {
+    cluster: Cluster,
+    _place: SemaphorePermit<'static>,
+}
+
+impl Deref for Own {
+    type Target = Cluster;
+
+    fn deref(&self) -> &Cluster {
+        &self.cluster
+    }
+}
+
+impl Own {
+    /// Gives the cluster to the next test. One that is dropped instead, by a test that failed, ends.
+    pub(crate) async fn done(self) {
+        self.cluster.clear().await;
+        IDLE.lock().unwrap().push(self.cluster.clone());
+    }
+}
+
+/// Kubernetes and kubectl in one file; made where it is missing.
+///
+/// # Panics
+/// Where it cannot be made.
+fn binary() -> &'static Path {
+    static BINARY: OnceLock<PathBuf> = OnceLock::new();
+    BINARY.get_or_init(|| {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("hack/control-plane.sh");
+        let built = Command::new(script).arg("build").output().expect("run hack/control-plane.sh");
+        assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+        String::from_utf8_lossy(&built.stdout).trim().into()
+    })
+}
+
+fn new_directory() -> PathBuf {
+    static MADE: AtomicUsize = AtomicUsize::new(0);
+    let name = format!("cluster-{}-{}", std::process::id(), MADE.fetch_add(1, Ordering::Relaxed));
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    fs::create_dir_all(&path).expect("make a directory");
+    path
+}

@@ -1,0 +1,11 @@
+//! What the tests on a real API server stand on: clusters, operators, objects, waits.
+
+pub(crate) mod cluster;
+pub(crate) mod endpoints;
+pub(crate) mod manifest;
+pub(crate) mod namespace;
+pub(crate) mod object;
+pub(crate) mod operator;
+pub(crate) mod process;
+pub(crate) mod rules;
+pub(crate) mod wait;

@@ -1,0 +1,174 @@
+//! Namespaces: one a test, so that tests do not meet.
+
+use std::process::{Command, Stdio};
+use std::thread;
+
+use k8s_openapi::api::core::v1::Namespace as CoreNamespace;
+use kube::api::{DeleteParams, ObjectMeta, PostParams};
+use kube::{Api, Client};
+use mcp_crds::kind::Kind;
+use serde_json::{Value, json};
+
+use super::cluster::Cluster;
+use super::object::{self, Reply, Verb};
+use super::wait;
+
+/// What a test's namespaces are known by.
+pub(crate) const LABEL: &str = "mcp.example.com/tests";
+
+/// A namespace of a test, and the client to work in it.
+pub(crate) struct Namespace {
+    /// Its name.
+    pub(crate) name: String,
+    /// Where it is.
+    pub(crate) cluster: Cluster,
+    client: Client,
+}
+
+impl Namespace {
+    pub(crate) async fn make(cluster: &Cluster, prefix: &str) -> Self {
+        let client = cluster.client().await;
+        let metadata = ObjectMeta {
+            generate_name: Some(format!("{prefix}-")),
+            labels: Some([(LABEL.to_owned(), "true".to_owned())].into()),
+            ..ObjectMeta::default()
+        };
+        let namespace = CoreNamespace { metadata, ..CoreNamespace::default() };
+        let api: Api<CoreNamespace> = Api::all(client.clone());
+        let made = api.create(&PostParams::default(), &namespace).await.expect("make a namespace");
+        Self { name: made.metadata.name.expect("a name"), cluster: cluster.clone(), client }
+    }
+
+    /// Deletes a namespace with all that is in it. Nothing is there that would do what finalizers wait for.
+    pub(crate) async fn empty(cluster: &Cluster, name: &str) {
+        let client = cluster.client().await;
+        let api: Api<CoreNamespace> = Api::all(client.clone());
+        api.delete(name, &DeleteParams::default()).await.expect("delete a namespace");
+        let namespace = Self { name: name.to_owned(), cluster: cluster.clone(), client };
+        for server in namespace.list(Kind::Server.as_str()).await {
+            if server.pointer("/metadata/finalizers").is_some() {
+                let patch = json!({ "metadata": { "finalizers": null } });
+                namespace.patch(Kind::Server.as_str(), object::name(&server), &patch).await;
+            }
+        }
+    }
+
+    /// Sends an object, and says how the API server answers.
+    pub(crate) async fn send(&self, verb: Verb, object: &Value) -> Reply {
+        object::send(&self.client, verb, &self.with_namespace(object), false).await
+    }
+
+    /// Likewise as a dry run.
+    pub(crate) async fn dry_run(&self, verb: Verb, object: &Value) -> Reply {
+        object::send(&self.client, verb, &self.with_namespace(object), true).await
+    }
+
+    /// Makes an object, and gives it as it is stored.
+    ///
+    /// # Panics
+    /// Where it is refused.
+    #[track_caller]
+    pub(crate) fn create(&self, object: &Value) -> impl Future<Output = Value> {
+        let created = self.send(Verb::Create, object);
+        async { created.await.accepted() }
+    }
+
+    /// Makes an object, or changes the stored one by server-side apply, and gives it as it is stored.
+    ///
+    /// # Panics
+    /// Where it is refused.
+    pub(crate) async fn apply(&self, object: &Value) -> Value {
+        self.send(Verb::Apply, object).await.accepted()
+    }
+
+    /// Changes a stored object by a merge patch.
+    pub(crate) async fn patch(&self, kind: &str, name: &str, patch: &Value) -> Reply {
+        object::patch(&self.client, kind, &self.name, name, patch).await
+    }
+
+    /// A stored object.
+    pub(crate) async fn find(&self, kind: &str, name: &str) -> Option<Value> {
+        object::find(&self.client, kind, &self.name, name).await
+    }
+
+    /// A stored object.
+    ///
+    /// # Panics
+    /// Where there is none.
+    pub(crate) async fn get(&self, kind: &str, name: &str) -> Value {
+        let found = self.find(kind, name).await;
+        found.unwrap_or_else(|| panic!("{kind} {}/{name} is not there", self.name))
+    }
+
+    /// All stored objects of a kind.
+    pub(crate) async fn list(&self, kind: &str) -> Vec<Value> {
+        object::list(&self.client, kind, &self.name).await
+    }
+
+    /// Deletes an object; it may stay for its finalizers.
+    pub(crate) async fn delete(&self, kind: &str, name: &str) -> Reply {
+        object::delete(&self.client, kind, &self.name, name).await
+    }
+
+    /// Waits until the object is as `look` wants it, and gives it.
+    ///
+    /// # Panics
+    /// Where it does not become so.
+    pub(crate) async fn until(
+        &self,
+        kind: &str,
+        name: &str,
+        what: &str,
+        look: impl Fn(&Value) -> bool,
+    ) -> Value {
+        wait::until(format_args!("{kind} {}/{name}: {what}", self.name), async || {
+            match self.find(kind, name).await {
+                Some(found) if look(&found) => Ok(found),
+                Some(found) => Err(format!("{:#}", object::without_noise(found))),
+                None => Err("it is not there".to_owned()),
+            }
+        })
+        .await
+    }
+
+    /// Waits until there is no such object.
+    ///
+    /// # Panics
+    /// Where it does not go.
+    pub(crate) async fn until_gone(&self, kind: &str, name: &str) {
+        wait::until(format_args!("{kind} {}/{name} is gone", self.name), async || {
+            match self.find(kind, name).await {
+                None => Ok(()),
+                Some(found) => Err(format!("{:#}", object::without_noise(found))),
+            }
+        })
+        .await;
+    }
+
+    /// Runs kubectl in this namespace.
+    pub(crate) async fn kubectl(&self, arguments: &[&str], input: &str) -> super::cluster::Kubectl {
+        let arguments: Vec<&str> = ["--namespace", &self.name].iter().chain(arguments).copied().collect();
+        self.cluster.kubectl(&arguments, input).await
+    }
+
+    fn with_namespace(&self, object: &Value) -> Value {
+        let mut object = object.clone();
+        object["metadata"]["namespace"] = json!(self.name);
+        object
+    }
+}
+
+impl Drop for Namespace {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            eprintln!("what was logged about {}:\n{}", self.name, self.cluster.said_of(&self.name));
+        }
+        // One of the tests' own goes with its cluster.
+        if self.cluster.is_foreign() {
+            let mut delete = Command::new("kubectl");
+            delete.args(["delete", "namespace", "--wait=false", &self.name]);
+            delete.env("KUBECONFIG", self.cluster.kubeconfig()).stdout(Stdio::null());
+            let _ = delete.status();
+        }
+    }
+}

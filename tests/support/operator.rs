@@ -1,0 +1,291 @@
+//! The operator's own binary, installed as a cluster has it or as a developer runs it.
+
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::ops::Deref;
+use std::panic::AssertUnwindSafe;
+use std::process::Command;
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::thread;
+
+use futures::FutureExt;
+use k8s_openapi::api::admissionregistration::v1::{
+    MutatingWebhookConfiguration, ValidatingWebhookConfiguration, WebhookClientConfig,
+};
+use kube::Api;
+use kube::api::PostParams;
+use mcp_operator::webhook_configuration::{self, Address};
+use serde_json::json;
+use tokio::sync::OnceCell;
+
+use super::cluster::Cluster;
+use super::endpoints::{Endpoints, get};
+use super::namespace::Namespace;
+use super::process::Guarded;
+use super::wait;
+
+/// The webhook's Service, as the manifests call it.
+const SERVICE: &str = "mcp-operator-webhook";
+
+/// What the replicas of one operator have in common.
+pub(crate) struct Installation {
+    /// Where their Secret and Lease are.
+    pub(crate) namespace: Namespace,
+    /// What stands in front of them; nothing where there is one replica and the API server has its URL.
+    pub(crate) endpoints: Option<Endpoints>,
+    flags: Vec<String>,
+}
+
+/// A replica. Dropping it ends it.
+#[derive(Debug)]
+pub(crate) struct Operator {
+    process: Guarded,
+    /// Where it serves health and metrics.
+    pub(crate) admin: SocketAddr,
+    /// Where it serves admission.
+    pub(crate) webhook: SocketAddr,
+}
+
+impl Installation {
+    /// On a developer's machine: the one replica registers its webhooks by their URL, and removes them at its end.
+    pub(crate) async fn outside(cluster: &Cluster) -> Self {
+        let namespace = cluster.namespace("operator").await;
+        Self { namespace, endpoints: None, flags: Vec::new() }.with(&["--ca-propagation-wait", "1s"])
+    }
+
+    /// As the manifests do it: the webhook configurations are there before any replica, and name a Service.
+    ///
+    /// There is no network of Services here, so this one is another name for this host; the configurations differ from the
+    /// shipped ones in its port.
+    pub(crate) async fn inside(cluster: &Cluster) -> Self {
+        let namespace = cluster.namespace("operator").await;
+        let endpoints = Endpoints::open().await;
+        let service = json!({
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": { "name": SERVICE },
+            "spec": { "type": "ExternalName", "externalName": "localhost" },
+        });
+        namespace.create(&service).await;
+        let installed = Self { namespace, endpoints: Some(endpoints), flags: Vec::new() };
+        installed.configure_webhooks().await;
+        installed.with(&["--ca-propagation-wait", "1s"])
+    }
+
+    /// With these flags for every replica.
+    pub(crate) fn with(mut self, flags: &[&str]) -> Self {
+        self.flags.extend(flags.iter().map(|&flag| flag.to_owned()));
+        self
+    }
+
+    /// With leases that are short enough for a test to see one run out.
+    pub(crate) fn with_short_leases(self) -> Self {
+        self.with(&["--lease-duration", "3s", "--renew-deadline", "2s", "--retry-period", "500ms"])
+    }
+
+    /// The name of both webhook configurations.
+    pub(crate) fn configuration(&self) -> &str {
+        &self.namespace.name
+    }
+
+    async fn configure_webhooks(&self) {
+        let address =
+            Address::Service { namespace: self.namespace.name.clone(), name: SERVICE.to_owned() };
+        let port = self.endpoints.as_ref().map(|endpoints| i32::from(endpoints.port));
+        let at_port = |config: &mut WebhookClientConfig| {
+            config.service.as_mut().expect("a Service").port = port;
+        };
+        let client = self.namespace.cluster.client().await;
+        let mut mutating = webhook_configuration::mutating(self.configuration(), &address);
+        mutating.webhooks.iter_mut().flatten().for_each(|webhook| at_port(&mut webhook.client_config));
+        let api: Api<MutatingWebhookConfiguration> = Api::all(client.clone());
+        api.create(&PostParams::default(), &mutating).await.expect("make a webhook configuration");
+        let mut validating = webhook_configuration::validating(self.configuration(), &address);
+        validating.webhooks.iter_mut().flatten().for_each(|webhook| at_port(&mut webhook.client_config));
+        let api: Api<ValidatingWebhookConfiguration> = Api::all(client);
+        api.create(&PostParams::default(), &validating).await.expect("make a webhook configuration");
+    }
+
+    /// Starts a replica, which may not be ready for a while.
+    pub(crate) fn start(&self) -> Operator {
+        let (webhook, admin) = (free_port(), free_port());
+        let mut command = Command::new(env!("CARGO_BIN_EXE_mcp-operator"));
+        command
+            .env("KUBECONFIG", self.namespace.cluster.kubeconfig())
+            .args(["run", "--namespace", &self.namespace.name])
+            .args(["--mutating-configuration", self.configuration()])
+            .args(["--validating-configuration", self.configuration()])
+            .args(["--webhook-address", "127.0.0.1", "--webhook-port", &webhook.port().to_string()])
+            .args(["--admin-address", "127.0.0.1", "--admin-port", &admin.port().to_string()])
+            .args(["--log-format", "text", "--log-level", "info"]);
+        match &self.endpoints {
+            Some(endpoints) => {
+                endpoints.add(webhook, admin);
+                command.args(["--drain-delay", "1s"]);
+            }
+            None => {
+                command.args(["--webhook-url", &format!("https://{webhook}")]);
+            }
+        }
+        let process = Guarded::start(command.args(&self.flags));
+        self.namespace.cluster.show_on_failure(&process.output);
+        Operator { process, admin, webhook }
+    }
+
+    /// Starts a replica, and waits until it is ready.
+    ///
+    /// # Panics
+    /// Where it does not become so.
+    pub(crate) async fn start_ready(&self) -> Operator {
+        let operator = self.start();
+        operator.until_ready().await;
+        if let Some(endpoints) = &self.endpoints {
+            // And until it is sent requests.
+            wait::until("an endpoint is ready", async || match endpoints.ready() {
+                0 => Err("none is".to_owned()),
+                _ => Ok(()),
+            })
+            .await;
+        }
+        operator
+    }
+}
+
+impl Operator {
+    /// Waits until it says that it is ready.
+    ///
+    /// # Panics
+    /// Where it does not.
+    pub(crate) async fn until_ready(&self) {
+        wait::until("the operator is ready", async || {
+            if let Some(code) = self.process.exit_code() {
+                panic!("the operator ended with {code}\n{}", self.process.output.end("", 40));
+            }
+            match self.get("/readyz").await? {
+                (200, _) => Ok(()),
+                (code, missing) => Err(format!("{code}: {missing}")),
+            }
+        })
+        .await;
+    }
+
+    /// Asks its admin port; gives the status and the body.
+    ///
+    /// # Errors
+    /// Where it does not answer.
+    pub(crate) async fn get(&self, path: &str) -> Result<(u16, String), String> {
+        get(self.admin, path).await.map_err(|error| error.to_string())
+    }
+
+    /// The value of a metric's only series, or of the one with exactly these labels.
+    ///
+    /// # Errors
+    /// Where it does not answer, or has no such series.
+    pub(crate) async fn metric(&self, series: &str) -> Result<f64, String> {
+        let (_, text) = self.get("/metrics").await?;
+        let found = text.lines().find_map(|line| line.strip_prefix(series)?.trim().parse().ok());
+        found.ok_or_else(|| format!("no {series} in\n{text}"))
+    }
+
+    /// Whether it holds the lease.
+    ///
+    /// # Errors
+    /// Where it does not say.
+    pub(crate) async fn leads(&self) -> Result<bool, String> {
+        Ok(self.metric("mcp_operator_leader ").await? > 0.0)
+    }
+
+    /// Asks it to end, and waits until it has.
+    ///
+    /// # Panics
+    /// Where it does not, or not well.
+    pub(crate) async fn terminate(mut self) {
+        self.process.signal("TERM");
+        let code = self.ended().await;
+        assert_eq!(code, 0, "how the operator ended");
+    }
+
+    /// Kills it, and waits until it has ended.
+    pub(crate) async fn kill(mut self) {
+        self.process.signal("KILL");
+        self.ended().await;
+    }
+
+    /// Sends it a signal, by its name without `SIG`.
+    pub(crate) fn signal(&mut self, name: &str) {
+        self.process.signal(name);
+    }
+
+    /// Its exit code, once it has ended by itself.
+    ///
+    /// # Panics
+    /// Where it does not.
+    pub(crate) async fn ended(&self) -> i32 {
+        tokio::time::timeout(wait::BOUND, self.process.ended()).await.expect("the operator ends")
+    }
+
+    /// The lines of its log in which `text` occurs.
+    pub(crate) fn logged(&self, text: &str) -> Vec<String> {
+        self.process.output.containing(text)
+    }
+
+    /// The lines of its log that say that something went wrong.
+    pub(crate) fn complaints(&self) -> Vec<String> {
+        [" WARN ", " ERROR "].iter().flat_map(|level| self.process.output.containing(level)).collect()
+    }
+}
+
+impl Drop for Operator {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            eprintln!("the operator at {}:\n{}", self.admin, self.process.output.end("", 40));
+        }
+    }
+}
+
+/// The cluster of [`Cluster::shared`], with one operator that answers admission and reconciles.
+pub(crate) struct Shared {
+    cluster: Cluster,
+    _operator: Operator,
+}
+
+impl Deref for Shared {
+    type Target = Cluster;
+
+    fn deref(&self) -> &Cluster {
+        &self.cluster
+    }
+}
+
+impl Shared {
+    /// The one of this process.
+    ///
+    /// # Panics
+    /// Where it could not be started.
+    pub(crate) async fn get() -> &'static Self {
+        static SHARED: OnceCell<Option<Shared>> = OnceCell::const_new();
+        let shared = SHARED.get_or_init(|| AssertUnwindSafe(Self::start()).catch_unwind().map(Result::ok));
+        shared.await.as_ref().expect("the shared cluster, which failed in the first test that wanted it")
+    }
+
+    async fn start() -> Self {
+        let cluster = Cluster::shared().await;
+        let installed = Installation::outside(&cluster).await;
+        let operator = installed.start_ready().await;
+        Self { cluster, _operator: operator }
+    }
+}
+
+/// A port of 127.0.0.1 that nobody listens on, and that the kernel gives to nobody who asks for any.
+fn free_port() -> SocketAddr {
+    const FIRST: u16 = 10_000;
+    const COUNT: u16 = 20_000;
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let process = u16::try_from(std::process::id() % u32::from(COUNT)).unwrap_or_default();
+    loop {
+        let number = NEXT.fetch_add(1, Ordering::Relaxed).wrapping_add(process.wrapping_mul(31)) % COUNT;
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, FIRST + number));
+        if TcpListener::bind(address).is_ok() {
+            return address;
+        }
+    }
+}
