@@ -45,9 +45,24 @@ pub(crate) async fn attach(
     if args.certificate.cert_mode == CertificateMode::SelfSigned {
         let writer = runtime.leadership().leading();
         let (rotator, rotation) = Rotator::new(runtime.client(), config, writer)?;
-        runtime.spawn_watch("certificate-rotation", rotator.run());
         let gate = runtime.readiness.gate("webhook-configurations");
-        runtime.spawn_watch("webhook-configurations-gate", open_when(gate, rotation, trusted));
+        let watching = open_when(gate, rotation, trusted);
+        // Both stop before the lease does, which is how they know who leads.
+        let (ends, stops) = (runtime.drain(), runtime.drain());
+        runtime.spawn_server("certificate-rotation", async move {
+            tokio::select! {
+                biased;
+                () = ends.begun() => Ok(()),
+                ended = rotator.run() => ended.map(|never| match never {}),
+            }
+        });
+        runtime.spawn_server("webhook-configurations-gate", async move {
+            tokio::select! {
+                biased;
+                () = stops.begun() => Ok(()),
+                ended = watching => ended.map(|never| match never {}),
+            }
+        });
     }
 
     let metrics = Metrics::default();
