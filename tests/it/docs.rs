@@ -14,6 +14,8 @@ const PAGE: &str = "docs/reading-errors.md";
 const MARKER: &str = "<!-- Everything below is generated from tests/rules by `make generate`. -->\n";
 /// Longer strings are shortened in a manifest.
 const MAX_TEXT_CHARS: usize = 200;
+/// Longer manifests do not stand on a line.
+const MAX_INLINE_BYTES: usize = 100;
 
 #[test]
 fn reading_errors_is_up_to_date() {
@@ -25,6 +27,20 @@ fn reading_errors_is_up_to_date() {
         fs::write(&path, fresh).expect(PAGE);
     } else {
         assert!(page == fresh, "{PAGE} differs from tests/rules: run `make generate`");
+    }
+}
+
+#[test]
+fn the_errors_written_by_hand_are_real() {
+    let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(PAGE)).expect(PAGE);
+    let (by_hand, _) = page.split_once(MARKER).expect("the page has its marker");
+    let rules = examples::rules();
+    let causes = rules.iter().flat_map(|rule| &rule.examples).flat_map(|example| &example.causes);
+    let real: Vec<String> = causes.map(|cause| format!("{}: {}", cause.field, cause.message)).collect();
+    let shown: Vec<&str> = by_hand.lines().filter_map(|line| line.strip_prefix("* spec.")).collect();
+    assert!(!shown.is_empty());
+    for line in shown {
+        assert!(real.contains(&format!("spec.{line}")), "nothing says: spec.{line}");
     }
 }
 
@@ -107,7 +123,10 @@ fn render_line(example: &Example, page: &mut String) -> std::fmt::Result {
     let warnings = example.warnings.iter().map(|warning| format!("Warning: {}", examples::cut(warning)));
     let lines: Vec<String> = errors.chain(warnings).map(|line| code(&line)).collect();
     match lines.as_slice() {
-        [] => writeln!(page, "- {}", example.name),
+        [] => match inline(example) {
+            Some(spec) => writeln!(page, "- {}: {}", example.name, code(&spec)),
+            None => writeln!(page, "- {}", example.name),
+        },
         [line] => writeln!(page, "- {}: {line}", example.name),
         lines => {
             writeln!(page, "- {}:", example.name)?;
@@ -120,15 +139,45 @@ fn code(text: &str) -> String {
     if text.contains('`') { format!("`` {text} ``") } else { format!("`{text}`") }
 }
 
+/// What an example is about, where a line has room for it.
+fn inline(example: &Example) -> Option<String> {
+    let spec = shortened(example.excerpt.get("spec")?);
+    let fields = spec.as_object()?.iter().map(|(name, value)| format!("{name}: {}", flow(value)));
+    let text = fields.collect::<Vec<_>>().join(", ");
+    (!text.is_empty() && text.len() <= MAX_INLINE_BYTES).then_some(text)
+}
+
+/// YAML in flow style.
+fn flow(value: &Value) -> String {
+    match value {
+        Value::Object(object) => {
+            let members = object.iter().map(|(key, value)| format!("{}: {}", plain(key), flow(value)));
+            format!("{{{}}}", members.collect::<Vec<_>>().join(", "))
+        }
+        Value::Array(list) => format!("[{}]", list.iter().map(flow).collect::<Vec<_>>().join(", ")),
+        Value::String(text) => plain(text),
+        scalar => scalar.to_string(),
+    }
+}
+
+/// A string without quotes, where nothing in it could be taken for something else.
+fn plain(text: &str) -> String {
+    let is_word = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '/')
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_./".contains(&b))
+        && !["true", "false", "null", "yes", "no", "on", "off", "y", "n"]
+            .contains(&text.to_ascii_lowercase().as_str());
+    if is_word { text.to_owned() } else { Value::from(text).to_string() }
+}
+
 /// A manifest, as far as an example is about it.
 fn manifest(example: &Example, excerpt: &Value) -> String {
     let mut shown = Map::new();
     let kind = excerpt.get("kind").cloned().unwrap_or_else(|| example.kind.as_str().into());
     shown.insert("kind".to_owned(), kind);
-    for part in ["metadata", "spec"] {
-        if let Some(value) = excerpt.get(part) {
-            shown.insert(part.to_owned(), shortened(value));
-        }
+    let metadata = excerpt.get("metadata").unwrap_or(&example.object["metadata"]);
+    shown.insert("metadata".to_owned(), metadata.clone());
+    if let Some(spec) = excerpt.get("spec") {
+        shown.insert("spec".to_owned(), shortened(spec));
     }
     if let Some(Value::Object(metadata)) = shown.get_mut("metadata") {
         metadata.retain(|name, value| name != "namespace" || value != examples::NAMESPACE);
