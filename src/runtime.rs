@@ -49,9 +49,10 @@ pub struct Settings {
 /// Why the process could not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// Neither a kubeconfig nor a service account says where the API server is.
-    #[error("no API server is configured")]
-    Unconfigured(#[source] kube::config::InferConfigError),
+    /// Neither a kubeconfig nor a service account says where the API server is. Not a source of this error: its text
+    /// already holds those of its own.
+    #[error("no API server is configured: {0}")]
+    Unconfigured(kube::config::InferConfigError),
     /// What is configured cannot be used.
     #[error("no client for the API server could be made")]
     Client(#[source] Box<kube::Error>),

@@ -266,9 +266,9 @@ fn webhook_url(text: &str) -> Result<String, String> {
 /// # Errors
 /// Where the process could not start, or had to end by itself.
 pub fn run(args: RunArgs) -> anyhow::Result<()> {
+    runtime::install_crypto_provider();
     let tokio = Builder::new_multi_thread().enable_all().build().context("could not start the runtime")?;
     let telemetry = telemetry::init(args.log.log_format, args.log.log_level.clone(), tokio.handle())?;
-    runtime::install_crypto_provider();
     let ended = tokio.block_on(operate(&args, telemetry.log_level()));
     telemetry.flush();
     // What is left was told to end, and had its time.

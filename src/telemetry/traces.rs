@@ -46,10 +46,10 @@ pub struct TracesError(#[from] ExporterBuildError);
 
 impl Traces {
     /// Traces to the endpoint in `OTEL_EXPORTER_OTLP_ENDPOINT` or `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT`, or none where
-    /// neither is set. Requests are made on `runtime`.
+    /// neither is set. Requests are made on `runtime`; the protocol is `http/protobuf`, whatever else is asked for.
     ///
     /// # Errors
-    /// Where the variables name no URL, or a protocol other than `http/protobuf`.
+    /// Where the variables name no URL.
     pub fn from_environment(runtime: &Handle) -> Result<Option<Self>, TracesError> {
         let given = |name| env::var_os(name).is_some_and(|value| !value.is_empty());
         if !given(OTEL_EXPORTER_OTLP_ENDPOINT) && !given(OTEL_EXPORTER_OTLP_TRACES_ENDPOINT) {
