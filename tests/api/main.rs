@@ -8,4 +8,5 @@ mod support;
 
 mod crds;
 mod harness;
+mod rules;
 mod without_webhooks;

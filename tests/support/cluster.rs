@@ -13,24 +13,20 @@ use std::thread;
 
 use k8s_openapi::api::admissionregistration::v1::{MutatingWebhookConfiguration, ValidatingWebhookConfiguration};
 use k8s_openapi::api::core::v1::Namespace as CoreNamespace;
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
+use kube::api::{DeleteParams, ListParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Api, Client, Config};
-use mcp_crds::crd;
-use mcp_crds::kind::{GROUP, Kind, VERSION};
 use tokio::sync::{Semaphore, SemaphorePermit, mpsc};
 
 use super::namespace::{LABEL, Namespace};
-use super::object;
 use super::process::Output;
-use super::wait;
+use super::{schemas, wait};
 
 /// The cluster that tests share where this names one, instead of a control plane of theirs.
 const KUBECONFIG: &str = "TEST_KUBECONFIG";
 
 /// How many control planes run beside the shared one: each takes half a gigabyte, and a part of two cores.
-static PLACES: Semaphore = Semaphore::const_new(3);
+static PLACES: Semaphore = Semaphore::const_new(4);
 
 /// Control planes that no test uses now.
 static IDLE: Mutex<Vec<Cluster>> = Mutex::new(Vec::new());
@@ -122,41 +118,8 @@ impl Cluster {
     }
 
     async fn with_crds(self) -> Self {
-        self.install_crds().await;
+        schemas::install(&self).await;
         self
-    }
-
-    /// Brings the CRDs into the form in which they are shipped, and waits until the API server serves them.
-    ///
-    /// # Panics
-    /// Where it does not.
-    pub(crate) async fn install_crds(&self) {
-        let crds = self.crds().await;
-        for kind in Kind::ALL {
-            let definition = crd::definition(kind);
-            let name = definition.metadata.name.clone().expect("a name");
-            let apply = PatchParams::apply("tests").force();
-            crds.patch(&name, &apply, &Patch::Apply(&definition)).await.expect("apply a CRD");
-        }
-        let client = self.client().await;
-        // Its documentation comes last.
-        let path = format!("/openapi/v3/apis/{GROUP}/{VERSION}");
-        wait::until("the API server serves the kinds and explains them", async || {
-            let documents = object::request(&client, http::Method::GET, &path, "application/json", None).await;
-            let schemas = documents.body["components"]["schemas"].as_object();
-            let explained = |kind: Kind| {
-                let name = format!(".{kind}");
-                schemas.is_some_and(|schemas| schemas.keys().any(|key| key.ends_with(&name)))
-            };
-            let missing: Vec<Kind> = Kind::ALL.into_iter().filter(|kind| !explained(*kind)).collect();
-            if missing.is_empty() { Ok(()) } else { Err(format!("{missing:?} are missing")) }
-        })
-        .await;
-    }
-
-    /// The CRDs, to change them.
-    pub(crate) async fn crds(&self) -> Api<CustomResourceDefinition> {
-        Api::all(self.client().await)
     }
 
     /// A client. It belongs to the runtime that it is made on, so each test has its own. It tries nothing twice.
@@ -184,7 +147,7 @@ impl Cluster {
 
     /// A new namespace whose name begins so.
     pub(crate) async fn namespace(&self, prefix: &str) -> Namespace {
-        Namespace::make(self, prefix).await
+        Namespace::make(self, &self.client().await, prefix).await
     }
 
     /// Tells the control plane what to do, and returns when that is done: `stop-apiserver`, `start-apiserver`,
@@ -243,7 +206,8 @@ impl Cluster {
     /// The last lines of the operators here in which `text` occurs.
     pub(crate) fn said_of(&self, text: &str) -> String {
         let outputs = self.inner.outputs.lock().unwrap();
-        outputs.iter().map(|output| output.end(text, 40)).collect::<Vec<_>>().join("\n--\n")
+        let said = outputs.iter().map(|output| output.end(text, 40)).filter(|said| !said.is_empty());
+        said.collect::<Vec<_>>().join("\n--\n")
     }
 
     /// Takes away what a test leaves.

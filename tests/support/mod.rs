@@ -8,4 +8,5 @@ pub(crate) mod object;
 pub(crate) mod operator;
 pub(crate) mod process;
 pub(crate) mod rules;
+pub(crate) mod schemas;
 pub(crate) mod wait;

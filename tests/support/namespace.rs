@@ -26,8 +26,11 @@ pub(crate) struct Namespace {
 }
 
 impl Namespace {
-    pub(crate) async fn make(cluster: &Cluster, prefix: &str) -> Self {
-        let client = cluster.client().await;
+    /// A new namespace whose name begins so, worked in by this client.
+    ///
+    /// # Panics
+    /// Where it is refused.
+    pub(crate) async fn make(cluster: &Cluster, client: &Client, prefix: &str) -> Self {
         let metadata = ObjectMeta {
             generate_name: Some(format!("{prefix}-")),
             labels: Some([(LABEL.to_owned(), "true".to_owned())].into()),
@@ -36,7 +39,7 @@ impl Namespace {
         let namespace = CoreNamespace { metadata, ..CoreNamespace::default() };
         let api: Api<CoreNamespace> = Api::all(client.clone());
         let made = api.create(&PostParams::default(), &namespace).await.expect("make a namespace");
-        Self { name: made.metadata.name.expect("a name"), cluster: cluster.clone(), client }
+        Self { name: made.metadata.name.expect("a name"), cluster: cluster.clone(), client: client.clone() }
     }
 
     /// Deletes a namespace with all that is in it. Nothing is there that would do what finalizers wait for.
@@ -160,8 +163,9 @@ impl Namespace {
 
 impl Drop for Namespace {
     fn drop(&mut self) {
-        if thread::panicking() {
-            eprintln!("what was logged about {}:\n{}", self.name, self.cluster.said_of(&self.name));
+        let said = if thread::panicking() { self.cluster.said_of(&self.name) } else { String::new() };
+        if !said.is_empty() {
+            eprintln!("what was logged about {}:\n{said}", self.name);
         }
         // One of the tests' own goes with its cluster.
         if self.cluster.is_foreign() {

@@ -185,7 +185,7 @@ pub(crate) async fn try_request(
         .expect("a request");
     let response = client.send(request).await?;
     let warnings = response.headers().get_all("warning").iter();
-    let warnings = warnings.filter_map(|value| warning(value.to_str().ok()?)).collect();
+    let warnings = warnings.filter_map(|value| warning(std::str::from_utf8(value.as_bytes()).ok()?)).collect();
     let code = response.status().as_u16();
     let bytes = response.into_body().collect_bytes().await?;
     let body = serde_json::from_slice(&bytes)
