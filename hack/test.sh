@@ -30,12 +30,18 @@ api | all)
 	;;
 esac
 
-# cargo prints a line a binary; this is their sum.
-awk '/^test result:/ { for (i = 1; i <= NF; i++) { if ($i == "passed;") passed += $(i-1); if ($i == "failed;") failed += $(i-1); if ($i == "ignored;") skipped += $(i-1) } }
-	END { printf "\n%d passed, %d failed, %d skipped\n", passed, failed, skipped }' "$log"
-
 if [[ ${CI:-} == true ]] && grep -Eq '^SKIPPED|[1-9][0-9]* ignored;' "$log"; then
 	echo "in CI a skipped test is a failure" >&2
 	status=1
 fi
+
+# cargo prints a line a binary; this is their sum.
+awk '/^test result:/ {
+		for (i = 2; i <= NF; i++) {
+			if ($i == "passed;") passed += $(i - 1)
+			if ($i == "failed;") failed += $(i - 1)
+			if ($i == "ignored;") skipped += $(i - 1)
+		}
+	}
+	END { printf "\n%d passed, %d failed, %d skipped\n", passed, failed, skipped }' "$log"
 exit "$status"

@@ -3,7 +3,7 @@
 set -euo pipefail
 case ${1:-} in
 cargo-deny) version=0.20.2 ;;
-cargo-tarpaulin) version=0.37.0 ;;
+cargo-tarpaulin) version=0.37.5 ;;
 *)
 	echo "usage: hack/tool.sh cargo-deny|cargo-tarpaulin" >&2
 	exit 2
