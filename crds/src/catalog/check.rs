@@ -101,8 +101,7 @@ fn check_claims(candidate: &Entry, views: &[View<'_>], findings: &mut Findings) 
             rival.key.id
         );
         findings.error(
-            FieldError::duplicate(claimed.field.clone(), &value, detail)
-                .depending_on([FieldPath::of(["spec", "name"]), FieldPath::of(["metadata", "labels"])]),
+            FieldError::duplicate(claimed.field.clone(), &value, detail).depending_on(claimed.sources()),
         );
     }
 }

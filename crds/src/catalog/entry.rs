@@ -90,6 +90,17 @@ pub struct Claimed {
     pub field: FieldPath,
 }
 
+impl Claimed {
+    /// Other fields that the claim is made from, or that decide on which servers it is made.
+    pub(super) fn sources(&self) -> Vec<FieldPath> {
+        let mut sources = vec![FieldPath::of(["spec", "name"]), FieldPath::of(["metadata", "labels"])];
+        if let [.., Segment::Index(operation), Segment::Field(_)] = self.field.segments() {
+            sources.extend(["method", "ingressPath", "uri"].map(|field| operation_field(*operation, field)));
+        }
+        sources
+    }
+}
+
 /// Age, by which conflicts are settled: the oldest wins, and of equals the first by name.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Rank {
@@ -210,10 +221,7 @@ fn claims(kind: Kind, object_name: &str, spec: &Value) -> Vec<Claimed> {
     }
     let operations = spec.get("operations").and_then(Value::as_array).into_iter().flatten();
     for (index, operation) in operations.enumerate() {
-        let at = |field: &str| {
-            let path = FieldPath::of(["spec", "operations"]);
-            path.join(Segment::Index(index)).join(Segment::Field(field.to_owned()))
-        };
+        let at = |field| operation_field(index, field);
         let method = operation.get("method").and_then(Value::as_str).unwrap_or("GET");
         let Some(path) = operation.get("ingressPath").and_then(Value::as_str) else { continue };
         let route = Claim::Route(method.into(), anonymous(path).into());
@@ -229,6 +237,11 @@ fn claims(kind: Kind, object_name: &str, spec: &Value) -> Vec<Claimed> {
         }
     }
     claims
+}
+
+fn operation_field(index: usize, field: &str) -> FieldPath {
+    let operations = FieldPath::of(["spec", "operations"]);
+    operations.join(Segment::Index(index)).join(Segment::Field(field.to_owned()))
 }
 
 fn uri_claim(uri: &str) -> Claim {
