@@ -1,0 +1,28 @@
+//! What the operator costs. `hack/bench.sh` runs every part; each prints a figure and what it is compared with.
+
+mod admission;
+mod cluster;
+mod measure;
+mod objects;
+mod rules;
+
+use admission::serve::Handler;
+
+fn main() -> anyhow::Result<()> {
+    // Cargo adds a `--bench` of its own.
+    let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
+    match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+        ["rules"] => rules::steps(),
+        ["growth"] => rules::growth(),
+        ["admission"] => admission::measure(),
+        ["requests"] => admission::instructions::measure(),
+        ["creation"] => cluster::creation(),
+        ["memory"] => cluster::memory(),
+        ["serve", handler, servers] => {
+            let handler = if *handler == "ours" { Handler::Ours } else { Handler::Bare };
+            admission::serve::run(handler, servers.parse()?)
+        }
+        ["repeat", step, runs] => rules::repeat(step, runs.parse()?),
+        _ => anyhow::bail!("usage: performance rules|growth|admission|creation|memory"),
+    }
+}

@@ -1,0 +1,72 @@
+#!/usr/bin/env bash
+# Measures, and prints each figure with what it is compared with. With names it measures only those parts:
+#   rules         what each step of deciding costs
+#   growth        how deciding grows with the number of objects
+#   admission     reviews over TLS, beside a handler that only parses; needs two cores
+#   instructions  the same by instructions in user space, which no busy machine can blur; needs valgrind
+#   creation      what both webhooks add to a creation through a real API server
+#   memory        what the operator holds, up to 1,000 servers and 10,000 tools; takes some minutes
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+# What callgrind counts for a command, in instructions.
+count() {
+	local out
+	out=$(valgrind --tool=callgrind --callgrind-out-file=/dev/null "$@" 2>&1 >/dev/null) || {
+		printf '%s\n' "$out" >&2
+		return 1
+	}
+	awk '/Collected *:/ { print $NF }' <<<"$out"
+}
+
+# Instructions of one run of a step: what 300 runs more add.
+step() {
+	local few many
+	few=$(count "$binary" repeat "$1" 100)
+	many=$(count "$binary" repeat "$1" 400)
+	printf '| %s | %s |\n' "$2" $(((many - few) / 300))
+}
+
+instructions() {
+	if ! command -v valgrind >/dev/null; then
+		echo "not measured: valgrind is not installed"
+		return
+	fi
+	printf '| step | instructions |\n|---|---|\n'
+	step parse-tool 'a review of a tool into JSON values, as the bare handler does it'
+	step mutating-tool 'review to answer, mutating, MCPTool'
+	step validating-tool 'review to answer, validating, MCPTool'
+	step mutating-server 'review to answer, mutating, MCPServer'
+	step validating-server 'review to answer, validating, MCPServer'
+	step rules-tool 'rules on a typical tool'
+	"$binary" requests
+}
+
+parts=("$@")
+if ((${#parts[@]} == 0)); then
+	parts=(rules growth admission instructions creation memory)
+fi
+
+# Cargo names the binaries that it has built, one a line of JSON.
+binary=$(cargo bench --quiet --bench performance --no-run --message-format=json |
+	sed -n 's/.*"name":"performance".*"executable":"\([^"]*\)".*/\1/p' | tail -n 1)
+[[ -x $binary ]] || {
+	echo "the benchmarks were not built" >&2
+	exit 1
+}
+
+printf '# %s, %s cores, load %s\n' "$(git describe --always --dirty 2>/dev/null || echo 'no commit')" \
+	"$(nproc)" "$(cut -d ' ' -f 1-3 /proc/loadavg)"
+for part in "${parts[@]}"; do
+	printf '\n## %s\n\n' "$part"
+	case $part in
+	rules | growth | creation | memory) "$binary" "$part" ;;
+	# The load keeps off the server's core.
+	admission) taskset -c "1-$(($(nproc --all) - 1))" "$binary" admission ;;
+	instructions) instructions ;;
+	*)
+		echo "no such part" >&2
+		exit 2
+		;;
+	esac
+done
