@@ -8,6 +8,7 @@
 )]
 
 mod check;
+mod dependencies;
 mod docs;
 #[path = "../support/rules.rs"]
 mod examples;
