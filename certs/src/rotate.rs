@@ -232,7 +232,7 @@ impl Rotator {
             .collect();
         self.report(|state| {
             if state.missing != missing && !missing.is_empty() {
-                tracing::warn!(?missing, "webhook configurations do not exist");
+                tracing::info!(?missing, "webhook configurations do not exist yet");
             }
             (state.trusted, state.missing) = (trusted, missing.clone());
         });
