@@ -1,5 +1,7 @@
 //! The schemas of the JSON Schema Test Suite, and the other JSON in it taken for schemas.
 
+#![allow(clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
 mod support;
 
 use std::path::{Path, PathBuf};
