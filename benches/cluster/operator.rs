@@ -18,7 +18,7 @@ impl Operator {
     pub(crate) async fn start(kubeconfig: &Path) -> anyhow::Result<Self> {
         let (webhook, admin) = (free_port()?, free_port()?);
         let child = Command::new(env!("CARGO_BIN_EXE_mcp-operator"))
-            .args(["run", "--webhook-address=127.0.0.1", "--admin-address=127.0.0.1", "--log-level=warn"])
+            .args(["run", "--webhook-address=127.0.0.1", "--admin-address=127.0.0.1", "--log-level=error"])
             .args([format!("--webhook-port={webhook}"), format!("--admin-port={admin}")])
             .arg(format!("--webhook-url=https://127.0.0.1:{webhook}"))
             .env("KUBECONFIG", kubeconfig)

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::Catalog;
-use super::entry::{Claim, Entry, ObjectKey};
+use super::entry::{Claim, Claimed, Entry, ObjectKey};
 use super::index::Index;
 use crate::field::{FieldError, FieldPath, Findings};
 use crate::kind::Kind;
+use crate::selector::Selector;
 use crate::v1alpha1::Transport;
 
 /// How many duplicates a server's selector is told of at once.
@@ -75,10 +76,18 @@ struct View<'a> {
 
 impl View<'_> {
     fn claimants<'a>(&'a self, claim: &'a Claim) -> impl Iterator<Item = &'a Entry> {
-        self.index.claimants(claim).filter(|entry| entry.valid && !entry.deleting && self.stands(entry))
+        self.index.claimants(claim).filter(|entry| self.stands(entry))
+    }
+
+    fn selected<'a>(&'a self, selector: &'a Selector) -> impl Iterator<Item = &'a Entry> {
+        self.index.selected(selector).filter(|entry| self.stands(entry))
     }
 
     fn stands(&self, entry: &Entry) -> bool {
+        entry.valid && !entry.deleting && self.is_reserved_still(entry)
+    }
+
+    fn is_reserved_still(&self, entry: &Entry) -> bool {
         self.reserved.is_none_or(|(until, now)| until.get(&entry.key).is_some_and(|until| *until > now))
     }
 }
@@ -117,11 +126,15 @@ fn common_server(a: &Entry, b: &Entry, views: &[View<'_>]) -> Option<Arc<str>> {
 fn check_selector(server: &Entry, views: &[View<'_>], findings: &mut Findings) {
     let Some(selector) = &server.selector else { return };
     let field = FieldPath::of(["spec", "toolSelector"]);
-    // Only what more than one object claims can be brought twice; there is little of it, and mostly nothing.
-    let mut contended: BTreeSet<&Claim> = views.iter().flat_map(|view| view.index.contended()).collect();
-    for view in views.iter().filter(|view| view.reserved.is_some()) {
-        contended
-            .extend(view.index.entries().flat_map(|entry| entry.claims.iter().map(|claimed| &claimed.claim)));
+    // What is picked up is mostly little, however much there is beside it.
+    let mut claimed_by: HashMap<&Claim, &ObjectKey> = HashMap::new();
+    let mut contended: BTreeSet<&Claim> = BTreeSet::new();
+    for entry in views.iter().flat_map(|view| view.selected(selector)) {
+        for Claimed { claim, .. } in &entry.claims {
+            if claimed_by.insert(claim, &entry.key).is_some_and(|other| *other != entry.key) {
+                contended.insert(claim);
+            }
+        }
     }
     for claim in contended {
         if findings.errors.len() == MAX_DUPLICATES {

@@ -156,11 +156,6 @@ impl Index {
         self.claimants.get(claim).into_iter().flat_map(BTreeMap::values).filter_map(|id| self.objects.get(id))
     }
 
-    /// Claims that more than one object makes.
-    pub(super) fn contended(&self) -> impl Iterator<Item = &Claim> {
-        self.claimants.iter().filter(|(_, ids)| ids.len() > 1).map(|(claim, _)| claim)
-    }
-
     /// Who makes a claim that somebody else makes too.
     pub(super) fn contenders(&self) -> impl Iterator<Item = &Id> {
         self.claimants.values().filter(|ids| ids.len() > 1).flat_map(BTreeMap::values)
