@@ -23,7 +23,8 @@ async fn kubectl_prints_the_columns_of_every_kind() {
     let ns = cluster.namespace("columns").await;
     ns.create(&mk_server("weather").with("/spec/replicas", 2)).await;
     ns.create(&mk_tool("forecast").with("/spec/name", "weather.forecast")).await;
-    let template = mk_prompt("report").with("/spec/name", "report").with("/spec/template", "{{city}} {{day}}");
+    let template =
+        mk_prompt("report").with("/spec/name", "report").with("/spec/template", "{{city}} {{day}}");
     ns.create(&template.with("/spec/variables", json!([{ "name": "city" }, { "name": "day" }]))).await;
     ns.create(&mk_resource("guide").with("/spec/name", "guide")).await;
 

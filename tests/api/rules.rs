@@ -87,7 +87,8 @@ fn judge(what: &str, namespace: &Namespace, example: &Example, reply: &Reply) ->
     }
     let here = format!("namespace \"{}\"", namespace.name);
     let there = format!("namespace \"{NAMESPACE}\"");
-    let expected: Vec<String> = example.warnings.iter().map(|text| cut(&text.replace(&there, &here))).collect();
+    let expected: Vec<String> =
+        example.warnings.iter().map(|text| cut(&text.replace(&there, &here))).collect();
     // This API server takes no Service whose name begins with a digit.
     let is_absent = |text: &&String| {
         example.services.iter().any(|name| text.starts_with(&format!("Service \"{name}\" does not exist")))
@@ -159,8 +160,12 @@ async fn by_kubectl(namespace: &Namespace, example: &Example) -> Result<(), Stri
         let arguments: Vec<&str> = way.iter().chain(&["--filename", "-"]).copied().collect();
         let ran = namespace.kubectl(&arguments, &manifest).await;
         // Client-side apply warns where it finds objects that it did not make.
-        let said: String =
-            ran.stderr.lines().filter(|line| !line.starts_with("Warning: ")).map(|line| format!("{line}\n")).collect();
+        let said: String = ran
+            .stderr
+            .lines()
+            .filter(|line| !line.starts_with("Warning: "))
+            .map(|line| format!("{line}\n"))
+            .collect();
         if (ran.code, said.as_str()) != (1, printed(example).as_str()) {
             return Err(format!("  kubectl {way:?}: {}{}", ran.stdout, ran.stderr));
         }
@@ -196,7 +201,8 @@ async fn every_example_is_refused_or_accepted_as_it_says_by_every_way() {
     // What was stored before a rule was there may be what the schema refuses today.
     schemas::loosen(&cluster).await;
     let all = stream::iter(&examples);
-    all.for_each_concurrent(CONCURRENCY, async |(_, example, namespace)| seed(namespace, example).await).await;
+    all.for_each_concurrent(CONCURRENCY, async |(_, example, namespace)| seed(namespace, example).await)
+        .await;
     schemas::install(&cluster).await;
     let operator = Installation::outside(&cluster).await.start_ready().await;
 
@@ -221,6 +227,12 @@ async fn every_example_is_refused_or_accepted_as_it_says_by_every_way() {
         .filter_map(async |problem| problem)
         .collect()
         .await;
-    assert!(problems.is_empty(), "{} of {} failed\n\n{}", problems.len(), examples.len(), problems.join("\n\n"));
+    assert!(
+        problems.is_empty(),
+        "{} of {} failed\n\n{}",
+        problems.len(),
+        examples.len(),
+        problems.join("\n\n")
+    );
     operator.terminate().await;
 }

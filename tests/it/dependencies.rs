@@ -5,7 +5,18 @@ use std::process::Command;
 #[track_caller]
 fn assert_without(package: &str, forbidden: &[&str]) {
     let output = Command::new(env!("CARGO"))
-        .args(["tree", "--offline", "--package", package, "--edges", "normal", "--prefix", "none", "--format", "{p}"])
+        .args([
+            "tree",
+            "--offline",
+            "--package",
+            package,
+            "--edges",
+            "normal",
+            "--prefix",
+            "none",
+            "--format",
+            "{p}",
+        ])
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .output()
         .expect("cargo runs");
@@ -19,7 +30,10 @@ fn assert_without(package: &str, forbidden: &[&str]) {
 
 #[test]
 fn the_api_and_its_rules_know_no_client_no_runtime_and_no_tls() {
-    assert_without("mcp-crds", &["kube-client", "kube-runtime", "tokio", "rustls", "hyper", "reqwest", "aws-lc-rs"]);
+    assert_without(
+        "mcp-crds",
+        &["kube-client", "kube-runtime", "tokio", "rustls", "hyper", "reqwest", "aws-lc-rs"],
+    );
 }
 
 #[test]

@@ -11,7 +11,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::thread;
 
-use k8s_openapi::api::admissionregistration::v1::{MutatingWebhookConfiguration, ValidatingWebhookConfiguration};
+use k8s_openapi::api::admissionregistration::v1::{
+    MutatingWebhookConfiguration, ValidatingWebhookConfiguration,
+};
 use k8s_openapi::api::core::v1::Namespace as CoreNamespace;
 use kube::api::{DeleteParams, ListParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
@@ -112,7 +114,9 @@ impl Cluster {
             let _ = launcher.wait();
         });
         match answers.recv().await {
-            Some(line) if line.starts_with("ready ") => Self::of(kubeconfig, Some(Console { input, answers })),
+            Some(line) if line.starts_with("ready ") => {
+                Self::of(kubeconfig, Some(Console { input, answers }))
+            }
             other => panic!("the control plane said {other:?}\n{}", errors.end("", 60)),
         }
     }

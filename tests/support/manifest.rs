@@ -17,7 +17,8 @@ pub(crate) fn mk_server(name: &str) -> Value {
 
 /// A stdio server of the user's own.
 pub(crate) fn mk_stdio_server(name: &str) -> Value {
-    let spec = json!({ "image": "registry.example.com/files:2.0.1", "transport": "stdio", "command": ["/files"] });
+    let spec =
+        json!({ "image": "registry.example.com/files:2.0.1", "transport": "stdio", "command": ["/files"] });
     mk("MCPServer", name, &spec)
 }
 
@@ -33,7 +34,11 @@ pub(crate) fn mk_gateway(name: &str) -> Value {
 
 /// A tool, named as its object.
 pub(crate) fn mk_tool(name: &str) -> Value {
-    mk("MCPTool", name, &json!({ "description": "Looks things up", "service": { "name": "backend", "port": 80 } }))
+    mk(
+        "MCPTool",
+        name,
+        &json!({ "description": "Looks things up", "service": { "name": "backend", "port": 80 } }),
+    )
 }
 
 /// A prompt, named as its object.

@@ -161,7 +161,9 @@ pub(crate) async fn request(
     content_type: &str,
     body: Option<&Value>,
 ) -> Reply {
-    try_request(client, method, path, content_type, body).await.unwrap_or_else(|error| panic!("{path}: {error}"))
+    try_request(client, method, path, content_type, body)
+        .await
+        .unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
 /// Sends a request to an API server that may not be there.
@@ -185,7 +187,8 @@ pub(crate) async fn try_request(
         .expect("a request");
     let response = client.send(request).await?;
     let warnings = response.headers().get_all("warning").iter();
-    let warnings = warnings.filter_map(|value| warning(std::str::from_utf8(value.as_bytes()).ok()?)).collect();
+    let warnings =
+        warnings.filter_map(|value| warning(std::str::from_utf8(value.as_bytes()).ok()?)).collect();
     let code = response.status().as_u16();
     let bytes = response.into_body().collect_bytes().await?;
     let body = serde_json::from_slice(&bytes)

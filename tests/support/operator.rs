@@ -88,8 +88,7 @@ impl Installation {
     }
 
     async fn configure_webhooks(&self) {
-        let address =
-            Address::Service { namespace: self.namespace.name.clone(), name: SERVICE.to_owned() };
+        let address = Address::Service { namespace: self.namespace.name.clone(), name: SERVICE.to_owned() };
         let port = self.endpoints.as_ref().map(|endpoints| i32::from(endpoints.port));
         let at_port = |config: &mut WebhookClientConfig| {
             config.service.as_mut().expect("a Service").port = port;

@@ -56,7 +56,9 @@ impl Output {
     /// Takes lines until the source ends.
     pub(crate) fn read_from(&self, source: impl Read + Send + 'static) {
         let output = self.clone();
-        thread::spawn(move || BufReader::new(source).lines().map_while(Result::ok).for_each(|l| output.keep(l)));
+        thread::spawn(move || {
+            BufReader::new(source).lines().map_while(Result::ok).for_each(|l| output.keep(l))
+        });
     }
 
     /// The lines in which `text` occurs.
