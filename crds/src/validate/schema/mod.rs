@@ -64,3 +64,6 @@ pub fn check(schema: &Node<'_>, role: Role, findings: &mut Findings) {
 pub fn compile(schema: &Value) -> Result<Validator, ValidationError<'static>> {
     jsonschema::options().with_draft(Dialect::of(schema).draft()).build(schema)
 }
+
+#[cfg(test)]
+mod tests;

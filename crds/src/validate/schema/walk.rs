@@ -142,15 +142,31 @@ impl<'v, 'f> Walk<'v, 'f> {
     }
 
     fn schema(&mut self, value: &'v Value, path: &Path<'_>, scope: Scope<'_, 'v>) {
-        let schema = match value {
-            Value::Object(schema) => schema,
-            Value::Bool(_) if scope.dialect > Dialect::Draft4 => return,
-            _ if scope.dialect > Dialect::Draft4 => {
-                return self.invalid(path, value, "must be a schema: an object or a boolean");
+        if self.errors() >= MAX_ERRORS {
+            return;
+        }
+        match value {
+            Value::Object(schema) => {
+                let dialect = reference::own_dialect(schema, scope.dialect);
+                self.members(value, schema, path, Scope { dialect, ..scope });
             }
-            _ => return self.invalid(path, value, "must be a schema: an object"),
-        };
-        let dialect = reference::own_dialect(schema, scope.dialect);
+            Value::Bool(_) if scope.dialect > Dialect::Draft4 => {}
+            _ if scope.dialect > Dialect::Draft4 => {
+                self.invalid(path, value, "must be a schema: an object or a boolean");
+            }
+            _ => self.invalid(path, value, "must be a schema: an object"),
+        }
+    }
+
+    /// Checks a schema in the dialect of its scope.
+    fn members(
+        &mut self,
+        value: &'v Value,
+        schema: &'v Map<String, Value>,
+        path: &Path<'_>,
+        scope: Scope<'_, 'v>,
+    ) {
+        let dialect = scope.dialect;
         let uri = reference::own_uri(schema, dialect, scope.resource);
         let resource = match &uri {
             Some(uri) => {
@@ -160,7 +176,7 @@ impl<'v, 'f> Walk<'v, 'f> {
             }
             None => scope.resource,
         };
-        let inner = Scope { dialect, resource, way: scope.way };
+        let inner = Scope { resource, ..scope };
         for (keyword, member) in schema {
             if self.errors() >= MAX_ERRORS {
                 return;
@@ -379,7 +395,10 @@ impl<'v, 'f> Walk<'v, 'f> {
         let resource =
             Resource { root: target.root, dialect: target.resource_dialect, base: target.base.as_ref() };
         let scope = Scope { dialect: target.dialect, resource, way: Way::Other };
-        self.schema(target.value, &Path::ROOT, scope);
+        // The validator does not ask such a place for its own dialect.
+        if let Value::Object(schema) = target.value {
+            self.members(target.value, schema, &Path::ROOT, scope);
+        }
         let found = self.findings.errors.split_off(before);
         if found.is_empty() {
             return;
