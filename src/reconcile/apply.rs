@@ -271,10 +271,22 @@ pub(super) async fn status(
     let api = own_kind(context, identity);
     let params = PatchParams::apply(MANAGER).force();
     let what = identity.to_string();
-    let answer = api.patch_status(&identity.name, &params, &Patch::Apply(&body)).await;
+    let mut answer = api.patch_status(&identity.name, &params, &Patch::Apply(&body)).await;
+    if answer.as_ref().is_err_and(cannot_be_applied_to) {
+        let params = PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
+        let body = json!({ "status": &body["status"] });
+        answer = api.patch_status(&identity.name, &params, &Patch::Merge(&body)).await;
+    }
     answer.map_err(|error| Answer::of(error, &what).into_error(&what))?;
     debug!(object = what, "status written");
     Ok(())
+}
+
+/// Whether the stored object has values of types that its kind does not know: it was stored under an older schema. Such an
+/// object takes no server-side apply, of whatever, and the API server calls that an internal error.
+fn cannot_be_applied_to(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status)
+        if status.code == 500 && status.message.contains("failed to create typed live object"))
 }
 
 /// Requests about objects of one of our own kinds, which need no more than their metadata.

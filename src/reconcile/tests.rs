@@ -263,6 +263,21 @@ async fn an_invalid_server_keeps_its_children_and_is_told() {
 }
 
 #[tokio::test]
+async fn an_object_that_takes_no_server_side_apply_is_told_by_a_patch() {
+    let mut document = mk_server(spec());
+    document["spec"]["port"] = "eighty".into();
+    let cluster = Cluster::with(&document);
+    let message = "failed to create typed live object (team/main; mcp.example.com/v1alpha1, Kind=MCPServer): .spec.port: expected numeric (int or float), got string";
+    cluster.answer("mcpservers/main/status", 500, failure(500, "", message));
+    cluster.answer("mcpservers/main/status", 200, document);
+    let (outcome, calls) = cluster.pass().await;
+    assert_eq!(outcome.unwrap(), Outcome::AwaitChange);
+    assert_eq!(lines(&calls), [STATUS, STATUS]);
+    assert_eq!(calls[1].body, json!({"status": calls[0].body["status"]}));
+    assert_eq!(calls[1].body["status"]["conditions"][3]["reason"], "Invalid");
+}
+
+#[tokio::test]
 async fn a_server_without_an_image_gets_no_children_yet() {
     let cluster = Cluster::with(&mk_server(json!({"toolSelector": {}})));
     let (outcome, calls) = cluster.pass().await;
