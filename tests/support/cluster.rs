@@ -186,8 +186,10 @@ impl Cluster {
         let mut running = command.spawn().expect("start kubectl");
         let mut pipe = running.stdin.take().expect("a pipe");
         let writing = async move { tokio::io::AsyncWriteExt::write_all(&mut pipe, input.as_bytes()).await };
-        let (_, ended) = tokio::join!(writing, running.wait_with_output());
-        let ended = ended.expect("kubectl ran");
+        let ran = async { tokio::join!(writing, running.wait_with_output()).1 };
+        let ended = tokio::time::timeout(wait::BOUND, ran).await;
+        let ended =
+            ended.unwrap_or_else(|_| panic!("kubectl {arguments:?} did not end")).expect("kubectl ran");
         Kubectl {
             code: ended.status.code().unwrap_or(-1),
             stdout: String::from_utf8_lossy(&ended.stdout).into_owned(),

@@ -6,6 +6,7 @@ pub(crate) mod manifest;
 pub(crate) mod namespace;
 pub(crate) mod object;
 pub(crate) mod operator;
+pub(crate) mod pods;
 pub(crate) mod process;
 pub(crate) mod rules;
 pub(crate) mod schemas;

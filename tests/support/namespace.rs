@@ -56,6 +56,20 @@ impl Namespace {
         }
     }
 
+    /// Sends any request.
+    ///
+    /// # Panics
+    /// Where no answer comes.
+    pub(crate) async fn request(
+        &self,
+        method: http::Method,
+        path: &str,
+        content_type: &str,
+        body: Option<&Value>,
+    ) -> Reply {
+        object::request(&self.client, method, path, content_type, body).await
+    }
+
     /// Sends an object, and says how the API server answers.
     pub(crate) async fn send(&self, verb: Verb, object: &Value) -> Reply {
         object::send(&self.client, verb, &self.with_namespace(object), false).await
