@@ -274,7 +274,7 @@ pub(super) async fn status(
     let mut answer = api.patch_status(&identity.name, &params, &Patch::Apply(&body)).await;
     if answer.as_ref().is_err_and(cannot_be_applied_to) {
         let params = PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
-        let body = json!({ "status": &body["status"] });
+        let body = json!({ "status": body.get("status") });
         answer = api.patch_status(&identity.name, &params, &Patch::Merge(&body)).await;
     }
     answer.map_err(|error| Answer::of(error, &what).into_error(&what))?;

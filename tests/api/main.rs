@@ -2,6 +2,13 @@
 //!
 //! `hack/control-plane.sh build` makes the control plane that they start; where TEST_KUBECONFIG names a cluster, the tests
 //! that only make objects use that.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
 
 #[path = "../support/mod.rs"]
 mod support;
