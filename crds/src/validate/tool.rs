@@ -11,11 +11,14 @@ use super::path::PathTemplate;
 use super::quantity::{Quantity, QuantityError};
 use super::schema::{self, Arguments, Presence, Role};
 use super::service;
-use crate::field::{FieldError, Findings};
+use crate::field::{FieldError, Findings, on_one_line};
 use crate::node::Node;
 
 /// Headers that the gateway sets from the request that it makes.
 const OWN_HEADERS: [&str; 4] = ["connection", "content-length", "host", "transfer-encoding"];
+
+/// So many placeholders are reported; a webhook's answer holds no more.
+const MAX_PLACEHOLDERS: usize = 100;
 
 /// The rules of a tool that need nothing but the tool (T2, T4–T9, T11), and what is suspicious about one.
 pub fn check(object: &Node<'_>, findings: &mut Findings) {
@@ -57,17 +60,16 @@ fn check_placeholders(
     }
     let arguments = Arguments::of(input.value);
     let mut seen = HashSet::new();
-    for name in names.filter(|name| seen.insert(*name)) {
-        let detail = match arguments.presence(name) {
-            Presence::Certain => continue,
-            Presence::Unknown => format!("placeholder \"{name}\" is no property of inputSchema"),
-            Presence::Optional => {
-                format!(
-                    "placeholder \"{name}\" may be absent: inputSchema neither requires it nor has a default"
-                )
-            }
-        };
-        let error = FieldError::invalid_str(&service.path.field("path"), text, detail);
+    let mistakes =
+        names.filter(|name| seen.insert(*name)).filter_map(|name| match arguments.presence(name) {
+            Presence::Certain => None,
+            Presence::Unknown => Some(format!("placeholder \"{name}\" is no property of inputSchema")),
+            Presence::Optional => Some(format!(
+                "placeholder \"{name}\" may be absent: inputSchema neither requires it nor has a default"
+            )),
+        });
+    for detail in mistakes.take(MAX_PLACEHOLDERS) {
+        let error = FieldError::invalid_str(&service.path.field("path"), text, on_one_line(&detail));
         findings.error(error.depending_on([input.path.to_owned()]));
     }
 }

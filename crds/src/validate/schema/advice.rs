@@ -16,6 +16,9 @@ const MAX_COMPILED: usize = 8;
 /// How far the properties of a schema are looked for in what it is composed of.
 const MAX_COMPOSITION: usize = 8;
 
+/// In so many schemas properties are looked for, and so many values are judged. What is beyond that is not warned of.
+const MAX_STEPS: usize = 10_000;
+
 /// A schema that is looked at.
 pub(super) struct Subject<'p, 'v> {
     pub(super) value: &'v Value,
@@ -30,6 +33,7 @@ pub(super) struct Subject<'p, 'v> {
 #[derive(Debug, Default)]
 pub(super) struct Advice<'v> {
     given: usize,
+    steps: usize,
     open: Vec<Open<'v>>,
 }
 
@@ -55,22 +59,50 @@ impl<'v> Advice<'v> {
             && (subject.is_root || schema.contains_key("properties"))
         {
             for name in required.iter().filter_map(Value::as_str) {
-                if !declares(subject.schema, name, document, MAX_COMPOSITION) {
+                if !self.declares(subject.schema, name, document, MAX_COMPOSITION) {
                     self.warn(&path.field("required"), &format!("{name:?} is no property"), findings);
                 }
             }
         }
         if let Some(default) = schema.get("default") {
-            self.conforms(subject, default, &path.field("default"), document, findings);
+            self.conforms(subject, default, false, &path.field("default"), document, findings);
         }
         if let Some(Value::Array(entries)) = schema.get("enum")
             && !(subject.dialect.ref_stands_alone() && schema.contains_key("$ref"))
         {
             let entries_at = path.field("enum");
             for (i, entry) in entries.iter().enumerate() {
-                self.conforms(subject, entry, &entries_at.index(i), document, findings);
+                self.conforms(subject, entry, true, &entries_at.index(i), document, findings);
             }
         }
+    }
+
+    /// Whether `name` is a property of `schema`, as far as that can be said: what is composed of other schemas has theirs.
+    fn declares(&mut self, schema: &Map<String, Value>, name: &str, document: &Value, depth: usize) -> bool {
+        self.steps += 1;
+        if self.steps > MAX_STEPS {
+            return true;
+        }
+        let properties = schema.get("properties").and_then(Value::as_object);
+        if properties.is_some_and(|properties| properties.contains_key(name)) {
+            return true;
+        }
+        let mut composed = |schema: &Value| match schema {
+            Value::Object(schema) => depth == 0 || self.declares(schema, name, document, depth - 1),
+            _ => false,
+        };
+        schema.iter().any(|(keyword, value)| match (keyword.as_str(), value) {
+            // A pattern may match the name.
+            ("patternProperties", Value::Object(patterns)) => !patterns.is_empty(),
+            ("allOf" | "anyOf" | "oneOf", Value::Array(schemas)) => schemas.iter().any(&mut composed),
+            ("if" | "then" | "else", schema) => composed(schema),
+            ("dependentSchemas" | "dependencies", Value::Object(schemas)) => {
+                schemas.values().any(&mut composed)
+            }
+            ("$ref", Value::String(reference)) => local(document, reference).is_none_or(&mut composed),
+            ("$dynamicRef" | "$recursiveRef", _) => true,
+            _ => false,
+        })
     }
 
     fn warn(&mut self, path: &Path<'_>, text: &str, findings: &mut Findings) {
@@ -84,12 +116,22 @@ impl<'v> Advice<'v> {
         &mut self,
         subject: &Subject<'_, 'v>,
         instance: &'v Value,
+        is_entry: bool,
         path: &Path<'_>,
         document: &'v Value,
         findings: &mut Findings,
     ) {
-        let follow = |reference: &str| local(document, reference);
-        match Judge::new(subject.dialect, follow).judge(subject.value, instance) {
+        self.steps += 1;
+        if self.steps > MAX_STEPS {
+            return;
+        }
+        let judge = Judge::new(subject.dialect, |reference: &str| local(document, reference));
+        let verdict = if is_entry {
+            judge.judge_entry(subject.schema, instance)
+        } else {
+            judge.judge(subject.value, instance)
+        };
+        match verdict {
             Verdict::Conforms => {}
             Verdict::Refused => self.warn(path, REFUSED, findings),
             Verdict::Unknown if self.open.len() < MAX_COMPILED => self.open.push(Open {
@@ -123,31 +165,6 @@ impl<'v> Advice<'v> {
 }
 
 const REFUSED: &str = "its own schema refuses this value";
-
-/// Whether `name` is a property of `schema`, as far as that can be said: what is composed of other schemas has theirs.
-fn declares(schema: &Map<String, Value>, name: &str, document: &Value, depth: usize) -> bool {
-    let composed = |schema: &Value| match schema {
-        Value::Object(schema) => depth == 0 || declares(schema, name, document, depth - 1),
-        _ => false,
-    };
-    if schema
-        .get("properties")
-        .and_then(Value::as_object)
-        .is_some_and(|properties| properties.contains_key(name))
-    {
-        return true;
-    }
-    schema.iter().any(|(keyword, value)| match (keyword.as_str(), value) {
-        // A pattern may match the name.
-        ("patternProperties", Value::Object(patterns)) => !patterns.is_empty(),
-        ("allOf" | "anyOf" | "oneOf", Value::Array(schemas)) => schemas.iter().any(composed),
-        ("if" | "then" | "else", schema) => composed(schema),
-        ("dependentSchemas" | "dependencies", Value::Object(schemas)) => schemas.values().any(composed),
-        ("$ref", Value::String(reference)) => local(document, reference).is_none_or(composed),
-        ("$dynamicRef" | "$recursiveRef", _) => true,
-        _ => false,
-    })
-}
 
 /// What a `$ref` leads to, where that is a plain pointer in a document of one resource.
 fn local<'v>(document: &'v Value, reference: &str) -> Option<&'v Value> {

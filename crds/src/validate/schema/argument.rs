@@ -1,7 +1,7 @@
 //! What an `inputSchema` says about one argument: whether a call has it.
 
 use std::cell::OnceCell;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::ptr;
 
 use serde_json::{Map, Value};
@@ -30,15 +30,16 @@ pub enum Presence {
 pub struct Arguments<'v> {
     document: &'v Value,
     index: OnceCell<Index<'v>>,
-    /// The root, and what is part of it.
-    parts: Vec<&'v Map<String, Value>>,
+    properties: HashMap<&'v str, Vec<&'v Value>>,
+    required: HashSet<&'v str>,
 }
 
 impl<'v> Arguments<'v> {
     /// Of the schema `document`.
     #[must_use]
     pub fn of(document: &'v Value) -> Self {
-        let mut arguments = Self { document, index: OnceCell::new(), parts: Vec::new() };
+        let mut arguments =
+            Self { document, index: OnceCell::new(), properties: HashMap::new(), required: HashSet::new() };
         arguments.add(document, MAX_COMPOSITION, &mut HashSet::new());
         arguments
     }
@@ -49,7 +50,11 @@ impl<'v> Arguments<'v> {
         let reference = self.follow(members);
         let stands_alone = members.contains_key("$ref") && Dialect::of(self.document).ref_stands_alone();
         if !stands_alone {
-            self.parts.push(members);
+            for (name, schema) in members.get("properties").and_then(Value::as_object).into_iter().flatten() {
+                self.properties.entry(name).or_default().push(schema);
+            }
+            let required = members.get("required").and_then(Value::as_array).into_iter().flatten();
+            self.required.extend(required.filter_map(Value::as_str));
             for schema in members.get("allOf").and_then(Value::as_array).into_iter().flatten() {
                 self.add(schema, depth, seen);
             }
@@ -72,17 +77,11 @@ impl<'v> Arguments<'v> {
     /// Whether a call has the argument `name`.
     #[must_use]
     pub fn presence(&self, name: &str) -> Presence {
-        let schemas = || self.parts.iter().filter_map(|part| part.get("properties")?.get(name));
-        let is_required = || {
-            let lists = self.parts.iter().filter_map(|part| part.get("required")?.as_array());
-            lists.flatten().any(|required| required == name)
-        };
-        if schemas().next().is_none() {
-            Presence::Unknown
-        } else if is_required() || schemas().any(|schema| self.has_default(schema)) {
-            Presence::Certain
-        } else {
-            Presence::Optional
+        match self.properties.get(name) {
+            None => Presence::Unknown,
+            Some(_) if self.required.contains(name) => Presence::Certain,
+            Some(schemas) if schemas.iter().any(|schema| self.has_default(schema)) => Presence::Certain,
+            Some(_) => Presence::Optional,
         }
     }
 

@@ -17,10 +17,11 @@ pub(super) enum Excess {
     Depth,
 }
 
-/// Measures `schema`, no further than the first bound that it breaks.
-pub(super) fn check(schema: &Value) -> Result<(), Excess> {
+/// The bytes of `schema`, which is measured no further than the first bound that it breaks.
+pub(super) fn check(schema: &Value) -> Result<usize, Excess> {
     let mut room = MAX_BYTES;
-    measure(schema, MAX_DEPTH, &mut room)
+    measure(schema, MAX_DEPTH, &mut room)?;
+    Ok(MAX_BYTES - room)
 }
 
 fn measure(value: &Value, levels: usize, room: &mut usize) -> Result<(), Excess> {
@@ -74,7 +75,7 @@ mod tests {
 
     #[test]
     fn the_deepest_that_is_allowed() {
-        assert_eq!(check(&nested(MAX_DEPTH)), Ok(()));
+        assert!(check(&nested(MAX_DEPTH)).is_ok());
         assert_eq!(check(&nested(MAX_DEPTH + 1)), Err(Excess::Depth));
     }
 
@@ -82,7 +83,7 @@ mod tests {
     fn the_largest_that_is_allowed() {
         let of_bytes = |bytes: usize| json!({ "title": "x".repeat(bytes - r#"{"title":""}"#.len()) });
         assert_eq!(of_bytes(MAX_BYTES).to_string().len(), MAX_BYTES);
-        assert_eq!(check(&of_bytes(MAX_BYTES)), Ok(()));
+        assert_eq!(check(&of_bytes(MAX_BYTES)), Ok(MAX_BYTES));
         assert_eq!(check(&of_bytes(MAX_BYTES + 1)), Err(Excess::Bytes));
     }
 
@@ -90,9 +91,7 @@ mod tests {
         #[test]
         fn measures_what_serde_json_would_write(text in "[\\x00-\\x7fäß€😀]{0,40}", number in any::<f64>(), list in any::<Vec<i64>>()) {
             let value = json!({ text.clone(): [text, number, list, null, true, false, {}, []] });
-            let mut room = MAX_BYTES;
-            prop_assert_eq!(measure(&value, MAX_DEPTH, &mut room), Ok(()));
-            prop_assert_eq!(MAX_BYTES - room, value.to_string().len());
+            prop_assert_eq!(check(&value), Ok(value.to_string().len()));
         }
     }
 }

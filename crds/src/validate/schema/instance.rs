@@ -10,7 +10,7 @@ use serde_json::{Map, Number, Value};
 use super::dialect::Dialect;
 
 /// How many schemas are looked into for one value.
-const MAX_STEPS: u32 = 100;
+const MAX_SCHEMAS: u32 = 100;
 
 /// What came out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,20 +64,31 @@ pub(super) struct Judge<F> {
     dialect: Dialect,
     /// Follows a `$ref`, where that needs no more than the document.
     follow: F,
-    steps: Cell<u32>,
+    /// How many more schemas may be looked into.
+    room: Cell<u32>,
 }
 
 impl<'v, F: Fn(&str) -> Option<&'v Value>> Judge<F> {
     pub(super) fn new(dialect: Dialect, follow: F) -> Self {
-        Self { dialect, follow, steps: Cell::new(0) }
+        Self { dialect, follow, room: Cell::new(0) }
     }
 
     /// Judges `instance` by `schema`, which conforms to its dialect.
     pub(super) fn judge(&self, schema: &Value, instance: &Value) -> Verdict {
-        self.steps.set(self.steps.get() + 1);
-        if self.steps.get() > MAX_STEPS {
-            return Unknown;
-        }
+        self.room.set(MAX_SCHEMAS);
+        self.schema(schema, instance)
+    }
+
+    /// Judges an entry of the schema's own `enum` by the rest of it.
+    pub(super) fn judge_entry(&self, schema: &Map<String, Value>, entry: &Value) -> Verdict {
+        self.room.set(MAX_SCHEMAS);
+        let rest = schema.iter().filter(|(keyword, _)| *keyword != "enum");
+        Verdict::all(rest.map(|(keyword, value)| self.keyword(keyword, value, schema, entry)))
+    }
+
+    fn schema(&self, schema: &Value, instance: &Value) -> Verdict {
+        let Some(room) = self.room.get().checked_sub(1) else { return Unknown };
+        self.room.set(room);
         match schema {
             Value::Bool(allowed) => Verdict::of(*allowed),
             Value::Object(schema) => match schema.get("$ref") {
@@ -92,7 +103,7 @@ impl<'v, F: Fn(&str) -> Option<&'v Value>> Judge<F> {
 
     fn reference(&self, reference: &Value, instance: &Value) -> Verdict {
         match reference.as_str().and_then(&self.follow) {
-            Some(target) => self.judge(target, instance),
+            Some(target) => self.schema(target, instance),
             None => Unknown,
         }
     }
@@ -135,7 +146,7 @@ impl<'v, F: Fn(&str) -> Option<&'v Value>> Judge<F> {
             "properties" => match (instance, value) {
                 (Value::Object(members), Value::Object(schemas)) => {
                     Verdict::all(members.iter().filter_map(|(name, member)| {
-                        schemas.get(name).map(|schema| self.judge(schema, member))
+                        schemas.get(name).map(|schema| self.schema(schema, member))
                     }))
                 }
                 _ => Conforms,
@@ -145,7 +156,7 @@ impl<'v, F: Fn(&str) -> Option<&'v Value>> Judge<F> {
                     let declared = schema.get("properties").and_then(Value::as_object);
                     let more =
                         members.iter().filter(|(name, _)| !declared.is_some_and(|d| d.contains_key(*name)));
-                    Verdict::all(more.map(|(_, member)| self.judge(value, member)))
+                    Verdict::all(more.map(|(_, member)| self.schema(value, member)))
                 }
                 Value::Object(_) => Unknown,
                 _ => Conforms,
@@ -154,7 +165,7 @@ impl<'v, F: Fn(&str) -> Option<&'v Value>> Judge<F> {
                 (Value::Array(elements), Value::Object(_) | Value::Bool(_))
                     if !schema.contains_key("prefixItems") =>
                 {
-                    Verdict::all(elements.iter().map(|element| self.judge(value, element)))
+                    Verdict::all(elements.iter().map(|element| self.schema(value, element)))
                 }
                 (Value::Array(elements), _) if !elements.is_empty() => Unknown,
                 _ => Conforms,
@@ -163,7 +174,7 @@ impl<'v, F: Fn(&str) -> Option<&'v Value>> Judge<F> {
             "allOf" => self.schemas(value, instance, Verdict::all),
             "anyOf" => self.schemas(value, instance, Verdict::any),
             "oneOf" => self.schemas(value, instance, exactly_one),
-            "not" => !self.judge(value, instance),
+            "not" => !self.schema(value, instance),
             "$ref" => self.reference(value, instance),
             "pattern" => Verdict::unless(instance.is_string()),
             // An assertion before 2019-09, an annotation since.
@@ -243,7 +254,7 @@ impl<'v, F: Fn(&str) -> Option<&'v Value>> Judge<F> {
     ) -> Verdict {
         match schemas {
             Value::Array(schemas) => {
-                together(schemas.iter().map(|schema| self.judge(schema, instance)).collect())
+                together(schemas.iter().map(|schema| self.schema(schema, instance)).collect())
             }
             _ => Unknown,
         }

@@ -44,7 +44,7 @@ pub fn check(schema: &Node<'_>, role: Role, findings: &mut Findings) {
         return;
     }
     match extent::check(schema.value) {
-        Ok(()) => Walk::new(schema.value, &schema.path, role, findings).run(),
+        Ok(bytes) => Walk::new(schema.value, bytes, &schema.path, role, findings).run(),
         Err(Excess::Bytes) => findings.error(FieldError::too_long(
             &schema.path,
             format_args!("may not be more than {MAX_BYTES} bytes as compact JSON"),

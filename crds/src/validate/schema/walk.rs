@@ -21,6 +21,9 @@ use crate::field::{FieldError, FieldPath, Findings, Path, Segment, on_one_line};
 /// So many mistakes of one schema are looked for.
 const MAX_ERRORS: usize = 500;
 
+/// No schema is compiled for the sake of a warning in a document larger than this.
+const MAX_BYTES_FOR_ADVICE: usize = 32 * 1024;
+
 /// What a walk carries from a schema to its subschemas.
 #[derive(Debug, Clone, Copy)]
 struct Scope<'s, 'v> {
@@ -49,6 +52,8 @@ const NO_URI_REFERENCE: &str = "must be a URI reference: percent-encode what RFC
 /// One walk over one document.
 pub(super) struct Walk<'v, 'f> {
     document: &'v Value,
+    /// As compact JSON.
+    bytes: usize,
     /// Where the document stands in the object.
     origin: &'f Path<'f>,
     role: Role,
@@ -74,12 +79,14 @@ pub(super) struct Walk<'v, 'f> {
 impl<'v, 'f> Walk<'v, 'f> {
     pub(super) fn new(
         document: &'v Value,
+        bytes: usize,
         origin: &'f Path<'f>,
         role: Role,
         findings: &'f mut Findings,
     ) -> Self {
         Self {
             document,
+            bytes,
             origin,
             role,
             errors_before: findings.errors.len(),
@@ -120,7 +127,9 @@ impl<'v, 'f> Walk<'v, 'f> {
             let must = format_args!("cannot be compiled: {}", on_one_line(&error.masked().to_string()));
             return self.findings.error(FieldError::invalid(self.origin, self.document, must));
         }
-        self.advice.finish(self.document, self.origin, self.findings);
+        if self.bytes <= MAX_BYTES_FOR_ADVICE {
+            self.advice.finish(self.document, self.origin, self.findings);
+        }
     }
 
     fn errors(&self) -> usize {
@@ -409,8 +418,8 @@ impl<'v, 'f> Walk<'v, 'f> {
                 self.refuse_for_document(FieldError::invalid(path, reference, must));
             }
             None => {
-                let place = self.origin.to_owned();
-                let place = trail(self.document, target.value, place.clone()).unwrap_or(place);
+                let trail = trail(self.document, target.value).unwrap_or_default();
+                let place = trail.into_iter().rev().fold(self.origin.to_owned(), FieldPath::join);
                 for mut error in found {
                     error.field = error.field.segments().iter().cloned().fold(place.clone(), FieldPath::join);
                     self.refuse_for_document(error);
@@ -426,19 +435,21 @@ fn names_something(id: &str, schema: &Map<String, Value>, scope: Scope<'_, '_>) 
     (scope.dialect == Dialect::Draft4 && is_ignored) || scope.resource.resolve(id).is_some()
 }
 
-/// The path from `value` down to `part` of it, which is part of it as this very place in memory.
-fn trail(value: &Value, part: &Value, path: FieldPath) -> Option<FieldPath> {
+/// The way from `value` down to `part`, which is part of it as this very place in memory; the last step comes first.
+fn trail(value: &Value, part: &Value) -> Option<Vec<Segment<String>>> {
     if ptr::eq(value, part) {
-        return Some(path);
+        return Some(Vec::new());
     }
-    match value {
+    let (mut trail, step) = match value {
         Value::Object(members) => members
             .iter()
-            .find_map(|(name, member)| trail(member, part, path.clone().join(Segment::Name(name.clone())))),
+            .find_map(|(name, member)| Some((trail(member, part)?, Segment::Name(name.clone()))))?,
         Value::Array(elements) => elements
             .iter()
             .enumerate()
-            .find_map(|(i, element)| trail(element, part, path.clone().join(Segment::Index(i)))),
-        _ => None,
-    }
+            .find_map(|(i, element)| Some((trail(element, part)?, Segment::Index(i))))?,
+        _ => return None,
+    };
+    trail.push(step);
+    Some(trail)
 }
