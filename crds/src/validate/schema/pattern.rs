@@ -98,6 +98,8 @@ struct Surveyor<'p> {
     unicode: bool,
     /// Classes such as `\d` outside of brackets: the validator rewrites the whole pattern once for each.
     rewrites: usize,
+    /// Groups with extensions: the validator compares the name of each with all others.
+    extensions: usize,
 }
 
 /// Deeper than this, a pattern is no longer plain. The validator's own bounds are above it.
@@ -124,6 +126,7 @@ impl Survey {
             plain: true,
             unicode: has_extensions(pattern),
             rewrites: 0,
+            extensions: 0,
         };
         while let Some(c) = surveyor.rest.next() {
             surveyor.part(c);
@@ -133,7 +136,8 @@ impl Survey {
             surveyor.close(outer);
         }
         let rewriting = surveyor.rewrites.saturating_mul(pattern.len()) / 100;
-        Self { weight: surveyor.open.weight.saturating_add(rewriting), is_plain }
+        let comparing = surveyor.extensions.saturating_mul(surveyor.extensions) / 400;
+        Self { weight: surveyor.open.weight.saturating_add(rewriting).saturating_add(comparing), is_plain }
     }
 }
 
@@ -187,6 +191,7 @@ impl Surveyor<'_> {
         // Any other extension than this one is left to the grammar.
         if self.eat('?') && !self.eat(':') {
             self.plain = false;
+            self.extensions += 1;
         }
         self.groups.push(std::mem::replace(&mut self.open, Group { weight: 1, last: None }));
         self.plain &= self.groups.len() <= MAX_PLAIN_NESTING;
@@ -416,6 +421,7 @@ mod tests {
             "a{999999999999999999999999}",
             &"x".repeat(MAX_WEIGHT + 1),
             &r"\d".repeat(12_000),
+            &(0..14_000).map(|i| format!("(?<a{i}>b)")).collect::<String>(),
         ] {
             assert_eq!(verdict(pattern), Err(Flaw::Size), "{:.40}", pattern);
         }
