@@ -13,11 +13,16 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod certificates;
 mod crds;
 mod defaults;
+mod deletion;
+mod faults;
 mod harness;
 mod late;
 mod membership;
+mod quiet;
+mod replicas;
 mod rules;
 mod samples;
 mod unreadable;

@@ -2,6 +2,7 @@
 
 pub(crate) mod cluster;
 pub(crate) mod endpoints;
+pub(crate) mod load;
 pub(crate) mod manifest;
 pub(crate) mod namespace;
 pub(crate) mod object;
@@ -11,3 +12,4 @@ pub(crate) mod process;
 pub(crate) mod rules;
 pub(crate) mod schemas;
 pub(crate) mod wait;
+pub(crate) mod writes;

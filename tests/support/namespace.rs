@@ -75,6 +75,15 @@ impl Namespace {
         object::send(&self.client, verb, &self.with_namespace(object), false).await
     }
 
+    /// Sends an object to an API server that may not be there.
+    ///
+    /// # Errors
+    /// Where no answer comes.
+    pub(crate) async fn try_send(&self, verb: Verb, object: &Value) -> Result<Reply, String> {
+        let sent = object::try_send(&self.client, verb, &self.with_namespace(object), false).await;
+        sent.map_err(|error| error.to_string())
+    }
+
     /// Likewise as a dry run.
     pub(crate) async fn dry_run(&self, verb: Verb, object: &Value) -> Reply {
         object::send(&self.client, verb, &self.with_namespace(object), true).await

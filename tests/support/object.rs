@@ -101,7 +101,24 @@ pub(crate) fn name(object: &Value) -> &str {
 }
 
 /// Sends an object that has a namespace.
+///
+/// # Panics
+/// Where no answer comes.
 pub(crate) async fn send(client: &Client, verb: Verb, object: &Value, dry_run: bool) -> Reply {
+    let sent = try_send(client, verb, object, dry_run).await;
+    sent.unwrap_or_else(|error| panic!("{} {}: {error}", object["kind"], name(object)))
+}
+
+/// Sends an object that has a namespace to an API server that may not be there.
+///
+/// # Errors
+/// Where no answer comes.
+pub(crate) async fn try_send(
+    client: &Client,
+    verb: Verb,
+    object: &Value,
+    dry_run: bool,
+) -> Result<Reply, kube::Error> {
     let kind = object["kind"].as_str().expect("a kind");
     let namespace = object["metadata"]["namespace"].as_str().expect("a namespace");
     // A Scale is the server's.
@@ -121,7 +138,7 @@ pub(crate) async fn send(client: &Client, verb: Verb, object: &Value, dry_run: b
     if dry_run {
         query.push("dryRun=All".to_owned());
     }
-    request(client, method, &format!("{path}?{}", query.join("&")), content_type, Some(object)).await
+    try_request(client, method, &format!("{path}?{}", query.join("&")), content_type, Some(object)).await
 }
 
 /// Sends a merge patch.

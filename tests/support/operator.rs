@@ -24,7 +24,7 @@ use super::process::Guarded;
 use super::wait;
 
 /// The webhook's Service, as the manifests call it.
-const SERVICE: &str = "mcp-operator-webhook";
+pub(crate) const SERVICE: &str = "mcp-operator-webhook";
 
 /// What the replicas of one operator have in common.
 pub(crate) struct Installation {

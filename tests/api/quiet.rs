@@ -1,0 +1,83 @@
+//! What is written where nothing changes: nothing.
+
+use std::time::Duration;
+
+use kube::Client;
+
+use crate::support::cluster::Cluster;
+use crate::support::manifest::{
+    Manifest, mk_gateway, mk_prompt, mk_resource, mk_selecting_server, mk_server, mk_tool,
+};
+use crate::support::namespace::Namespace;
+use crate::support::object::condition;
+use crate::support::operator::Installation;
+use crate::support::pods;
+use crate::support::wait;
+use crate::support::writes::{self, Writes};
+
+/// How long nothing may be written before it counts as quiet: longer than any wait of the operator's own.
+const QUIET: Duration = Duration::from_secs(6);
+
+/// Some of everything, and pods that run.
+async fn settle(ns: &Namespace) {
+    ns.create(&mk_selecting_server("main").with("/spec/config/LOG_LEVEL", "debug")).await;
+    ns.create(&mk_server("weather").with("/spec/replicas", 2)).await;
+    ns.create(&mk_server("down").with("/spec/replicas", 0)).await;
+    ns.create(&mk_gateway("gateway")).await;
+    for name in ["search", "fetch"] {
+        ns.create(&mk_tool(name).for_server("main")).await;
+    }
+    ns.create(&mk_prompt("greet").for_server("main")).await;
+    ns.create(&mk_resource("guide").for_server("main")).await;
+    for server in ["main", "weather"] {
+        pods::run(ns, server).await;
+    }
+    ns.until("MCPServer", "weather", "counts its pods", |found| found["status"]["readyReplicas"] == 2).await;
+    ns.until("MCPServer", "main", "counts its tools", |found| found["status"]["tools"] == 2).await;
+    ns.until("MCPTool", "fetch", "has a status", |found| condition(found, "Accepted").is_some()).await;
+}
+
+/// Waits until nothing has been written for as long as [`QUIET`]; the last writes are those of before.
+async fn until_quiet(client: &Client) {
+    wait::until("nothing is written any more", async || {
+        let written = written_within(client, QUIET).await;
+        if written.is_empty() { Ok(()) } else { Err(format!("{written:?}")) }
+    })
+    .await;
+}
+
+async fn written_within(client: &Client, time: Duration) -> Writes {
+    let before = writes::so_far(client).await;
+    tokio::time::sleep(time).await;
+    writes::since(&before, &writes::so_far(client).await)
+}
+
+#[tokio::test]
+async fn where_nothing_changes_nothing_is_written_also_after_a_restart() {
+    let cluster = Cluster::own().await;
+    let installed = Installation::inside(&cluster).await;
+    let first = installed.start_ready().await;
+    let ns = cluster.namespace("quiet").await;
+    settle(&ns).await;
+    let client = cluster.client().await;
+    until_quiet(&client).await;
+    assert_eq!(written_within(&client, QUIET).await, Writes::new());
+
+    let before = writes::so_far(&client).await;
+    first.terminate().await;
+    let second = installed.start_ready().await;
+    let passes = |kind| format!("mcp_operator_reconcile_duration_seconds_count{{kind=\"{kind}\"}}");
+    for (kind, objects) in [("MCPServer", 4.0), ("MCPTool", 2.0), ("MCPPrompt", 1.0), ("MCPResource", 1.0)] {
+        wait::until(format_args!("the second has looked at each {kind}"), async || {
+            match second.metric(&passes(kind)).await? {
+                count if count >= objects => Ok(()),
+                count => Err(format!("{count} passes")),
+            }
+        })
+        .await;
+    }
+    tokio::time::sleep(QUIET).await;
+    assert_eq!(writes::since(&before, &writes::so_far(&client).await), Writes::new());
+    second.terminate().await;
+    cluster.done().await;
+}
