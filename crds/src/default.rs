@@ -209,4 +209,14 @@ mod tests {
             }
         }
     }
+
+    #[test]
+    fn a_null_is_dropped_where_the_api_server_drops_it() {
+        let spec =
+            json!({"image": null, "config": {"A": null, "B": "b"}, "resources": {"requests": {"cpu": null}}});
+        let object = defaulted(spec);
+        assert_eq!(object["spec"].get("image"), None);
+        assert_eq!(object["spec"]["config"], json!({"B": "b"}));
+        assert_eq!(object["spec"]["resources"]["requests"]["cpu"], "200m");
+    }
 }

@@ -234,7 +234,10 @@ fn fill(schema: &Schema, value: &mut Value) {
                 }
             }
         }
-        (Shape::Map(values), Value::Object(map)) => map.values_mut().for_each(|value| fill(values, value)),
+        (Shape::Map(values), Value::Object(map)) => {
+            map.retain(|_, value| !value.is_null());
+            map.values_mut().for_each(|value| fill(values, value));
+        }
         (Shape::List(elements), Value::Array(list)) => {
             list.iter_mut().for_each(|value| fill(elements, value))
         }
