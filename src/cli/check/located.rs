@@ -45,6 +45,13 @@ impl Located {
             // kubectl reads YAML 1.1: 0644 is octal, and yes is true.
             legacy_octal_numbers: true,
             with_snippet: false,
+            // The parser's own limits are below what the API server takes: a schema may be 64 deep, in a spec, in a list of objects.
+            budget: serde_saphyr::budget! {
+                max_depth: 72,
+                simple_key_max_lookahead: 1 << 16,
+                max_nodes: 1 << 24,
+                max_events: 1 << 25,
+            },
         };
         serde_saphyr::from_str_with_options(text, options)
     }
@@ -269,5 +276,20 @@ spec:
         let text = "{a: yes, b: 'yes', c: 1, d: 1.5, e: null, f: 0644, 7: x}";
         let json = Located::parse(text).unwrap().to_json();
         assert_eq!(json, json!({"a": true, "b": "yes", "c": 1, "d": 1.5, "e": null, "f": 420, "7": "x"}));
+    }
+
+    #[test]
+    fn what_the_api_server_takes_is_not_too_much_for_the_parser() {
+        let deep = format!("{}1{}", r#"{"a": "#.repeat(70), "}".repeat(70));
+        let long_name = format!(r#"{{"{}": 1}}"#, "k".repeat(5000));
+        let wide = format!("[{}1]", "1, ".repeat(300_000));
+        let parsed = move || {
+            for text in [deep, long_name, wide] {
+                let json = Located::parse(&text).unwrap().to_json().to_string();
+                assert_eq!(json, text.replace(' ', ""));
+            }
+        };
+        // The parser recurses; a command runs on the main thread, which has this much.
+        std::thread::Builder::new().stack_size(8 << 20).spawn(parsed).unwrap().join().unwrap();
     }
 }
