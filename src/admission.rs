@@ -41,12 +41,13 @@ pub(crate) async fn attach(
     runtime.spawn_watch("certificate-gate", open_when(gate, served.clone(), loaded));
     measure(runtime, served);
 
-    let own = own_configurations(runtime, args);
+    let mut rotating = None;
     if args.certificate.cert_mode == CertificateMode::SelfSigned {
         let writer = runtime.leadership().leading();
         let (rotator, rotation) = Rotator::new(runtime.client(), config, writer)?;
         let gate = runtime.readiness.gate("webhook-configurations");
-        let watching = open_when(gate, rotation, trusted);
+        let watching = open_when(gate, rotation.clone(), trusted);
+        rotating = Some(rotation);
         // Both stop before the lease does, which is how they know who leads.
         let (ends, stops) = (runtime.drain(), runtime.drain());
         runtime.spawn_server("certificate-rotation", async move {
@@ -65,6 +66,7 @@ pub(crate) async fn attach(
         });
     }
 
+    let own = own_configurations(runtime, args, rotating);
     let metrics = Metrics::default();
     metrics.register(runtime.metrics.registry());
     let router = mcp_webhook::router(Admission::new(catalog, metrics, Arc::new(Instant::now)));
@@ -114,23 +116,51 @@ fn host_of(url: &str) -> anyhow::Result<ServerName<'static>> {
 }
 
 /// Outside a cluster nobody has installed the operator: it makes its namespace and the webhook configurations itself.
-fn own_configurations(runtime: &mut Runtime, args: &RunArgs) -> Option<Own> {
+fn own_configurations(
+    runtime: &mut Runtime,
+    args: &RunArgs,
+    rotating: Option<watch::Receiver<RotationState>>,
+) -> Option<Own> {
     let url = args.webhook.webhook_url.clone()?;
     let names = (&args.webhook.mutating_configuration, &args.webhook.validating_configuration);
     let own = Own::new(runtime.client(), names.0, names.1, &Address::Url(url));
     let gate = runtime.readiness.gate("registration");
-    runtime.spawn_watch("registration", register(runtime.client(), args.namespace(), own.clone(), gate));
+    let registering = register(runtime.client(), args.namespace(), own.clone(), gate, rotating);
+    runtime.spawn_watch("registration", registering);
     Some(own)
 }
 
-async fn register(client: Client, namespace: String, own: Own, gate: Gate) -> Result<Infallible, Infallible> {
-    while let Err(error) = try_register(&client, &namespace, &own).await {
-        tracing::warn!(%error, "could not register the webhooks, trying again");
-        gate.close(error.to_string());
-        tokio::time::sleep(RETRY).await;
+/// Makes the configurations, and makes them again where the certificate's rotation finds one missing.
+async fn register(
+    client: Client,
+    namespace: String,
+    own: Own,
+    gate: Gate,
+    mut rotating: Option<watch::Receiver<RotationState>>,
+) -> Result<Infallible, Infallible> {
+    loop {
+        while let Err(error) = try_register(&client, &namespace, &own).await {
+            tracing::warn!(%error, "could not register the webhooks, trying again");
+            gate.close(error.to_string());
+            tokio::time::sleep(RETRY).await;
+        }
+        gate.open();
+        let lost = async {
+            let missing = |state: &RotationState| !state.missing.is_empty();
+            match &mut rotating {
+                Some(rotation) => {
+                    rotation.mark_unchanged();
+                    while rotation.changed().await.is_ok() && !missing(&rotation.borrow()) {}
+                    missing(&rotation.borrow())
+                }
+                None => false,
+            }
+        };
+        if !lost.await {
+            // Nobody looks any more: the process ends.
+            std::future::pending::<()>().await;
+        }
     }
-    gate.open();
-    std::future::pending().await
 }
 
 async fn try_register(client: &Client, namespace: &str, own: &Own) -> Result<(), kube::Error> {

@@ -56,8 +56,18 @@ impl Listed {
     fn failed(&self, error: &watcher::Error) {
         // What was complete once goes on being used; how stale it may be, nobody can tell.
         if !self.is_complete() {
-            self.gate.close(error.to_string());
+            self.gate.close(reason(error));
         }
+    }
+}
+
+/// Why there is no list, for a person.
+fn reason(error: &watcher::Error) -> String {
+    match error {
+        watcher::Error::InitialListFailed(kube::Error::Api(status)) if status.is_not_found() => {
+            "the API server does not know this kind: is its CustomResourceDefinition installed?".to_owned()
+        }
+        error => error.to_string(),
     }
 }
 
@@ -78,7 +88,7 @@ pub(crate) async fn follow<K>(
                 }
             }
             Some(Err(error)) => {
-                tracing::warn!(%error, "watch failed, trying again");
+                tracing::warn!(error = reason(&error), "watch failed, trying again");
                 listed.failed(&error);
             }
             // A watch has no end.
