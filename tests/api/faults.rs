@@ -82,8 +82,10 @@ async fn state(ns: &Namespace) -> BTreeMap<String, String> {
             let mut status = if is_ours { found["status"].clone() } else { Value::Null };
             if is_ours {
                 status["conditions"] = conditions;
-                status["lastTransitionTime"].take();
-                status["observedGeneration"].take();
+                // Where no pod ever becomes ready, a rollout goes on for ever, with as many pods as there were changes.
+                for field in ["lastTransitionTime", "observedGeneration", "replicas"] {
+                    status[field].take();
+                }
             }
             let mut spec = found["spec"].clone();
             for address in ["clusterIP", "clusterIPs"] {
