@@ -11,6 +11,7 @@ use mcp_webhook::{Admission, Metrics, Webhook};
 use parking_lot::RwLock;
 use serde_json::Value;
 
+use crate::admission::serve::log;
 use crate::measure::{Samples, Seconds, time, verdict};
 use crate::objects;
 
@@ -26,6 +27,7 @@ const BATCH: usize = 50;
 
 /// Each step, for each kind, beside 1,000 servers and 10,000 tools.
 pub(crate) fn steps() -> anyhow::Result<()> {
+    log()?;
     println!("Median of {BATCHES} batches of {BATCH}; a catalog of 1,000 servers and 10,000 tools.\n");
     println!("| step | MCPServer | MCPTool | MCPPrompt | MCPResource |");
     println!("|---|---|---|---|---|");
@@ -55,6 +57,7 @@ pub(crate) fn steps() -> anyhow::Result<()> {
 
 /// How deciding grows with what there is beside an object.
 pub(crate) fn growth() -> anyhow::Result<()> {
+    log()?;
     println!(
         "| objects | rules across objects, MCPTool | MCPServer | validating review, MCPTool | MCPServer |"
     );
@@ -138,6 +141,7 @@ pub(crate) fn is_allowed(answer: &[u8]) -> bool {
 
 /// Runs one step as often as is said, for an instruction counter to look at.
 pub(crate) fn repeat(step: &str, runs: usize) -> anyhow::Result<()> {
+    log()?;
     let (name, kind) = step.split_once('-').unwrap_or((step, ""));
     let kind = match kind {
         "server" => Kind::Server,

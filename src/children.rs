@@ -10,14 +10,14 @@ use k8s_openapi::NamespaceResourceScope;
 use kube::runtime::WatchStreamExt as _;
 use kube::runtime::reflector::store::Writer;
 use kube::runtime::reflector::{self, Store};
-use kube::runtime::watcher::{self, Event, watcher};
+use kube::runtime::watcher::{Event, watcher};
 use kube::{Api, Client, Resource, ResourceExt as _};
 use mcp_crds::catalog::ObjectKey;
 use mcp_crds::kind::Kind;
 use mcp_crds::labels;
 use serde::de::DeserializeOwned;
 
-use crate::lists::{Listed, follow};
+use crate::lists::{Listed, follow, in_pages};
 use crate::reconcile::MANAGER;
 
 /// What is called when a child changed (with its server), and when a list may have missed what did (with nothing).
@@ -53,7 +53,7 @@ where
         + Sync
         + 'static,
 {
-    let ours = watcher::Config::default().labels(&format!("{}={MANAGER}", labels::MANAGED_BY));
+    let ours = in_pages().labels(&format!("{}={MANAGER}", labels::MANAGED_BY));
     let events = watcher(Api::<K>::all(client), ours)
         .default_backoff()
         .modify(|child| child.managed_fields_mut().clear())

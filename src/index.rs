@@ -11,7 +11,7 @@ use std::sync::Arc;
 use k8s_openapi::api::core::v1::Service;
 use kube::api::{ApiResource, DynamicObject, PartialObjectMeta};
 use kube::runtime::WatchStreamExt as _;
-use kube::runtime::watcher::{self, Event, watcher};
+use kube::runtime::watcher::{Event, watcher};
 use kube::{Api, Client, ResourceExt as _};
 use mcp_crds::catalog::{Affected, Catalog, Entry, ObjectKey};
 use mcp_crds::kind::{GROUP, Kind, VERSION};
@@ -20,7 +20,7 @@ use mcp_crds::{default, field::Findings};
 use parking_lot::RwLock;
 use serde_json::Value;
 
-use crate::lists::{Listed, follow};
+use crate::lists::{Listed, follow, in_pages};
 
 /// Where kubectl keeps what was last applied: as large as the object, and read by nobody here.
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
@@ -60,7 +60,7 @@ impl Index {
             plural: kind.plural().into(),
         };
         let api: Api<DynamicObject> = Api::all_with(client, &resource);
-        let events = watcher(api, watcher::Config::default()).default_backoff();
+        let events = watcher(api, in_pages()).default_backoff();
         let (mut relist, index) = (Vec::new(), &self);
         follow(events, listed, |event| match event {
             Event::Init => relist.clear(),
@@ -88,7 +88,7 @@ impl Index {
     /// Watches the names of Services, for ever.
     pub(crate) async fn watch_services(self, client: Client, listed: Listed) -> Infallible {
         let api: Api<PartialObjectMeta<Service>> = Api::all(client);
-        let events = watcher(api, watcher::Config::default()).default_backoff();
+        let events = watcher(api, in_pages()).default_backoff();
         let (mut relist, index) = (Vec::new(), &self);
         follow(events, listed, |event: Event<PartialObjectMeta<Service>>| match event {
             Event::Init => relist.clear(),

@@ -8,6 +8,15 @@ use tokio::sync::mpsc;
 
 use crate::readiness::{Gate, Readiness};
 
+/// How many objects a page of a list has. A page is held whole, and its objects take twenty times the room of their text
+/// while they are being read.
+const PAGE: u32 = 50;
+
+/// How lists and watches are asked for.
+pub(crate) fn in_pages() -> watcher::Config {
+    watcher::Config::default().page_size(PAGE)
+}
+
 /// The lists that have to be complete before anything is decided from them: with half of them, a server would lose what
 /// it offers, and an object its rivals.
 #[derive(Debug)]

@@ -12,6 +12,7 @@ use bytes::Bytes;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
+use mcp_operator::telemetry::{self, LogFilter, LogFormat};
 use mcp_webhook::{Admission, Limits, Metrics};
 use parking_lot::RwLock;
 use rustls::ServerConfig;
@@ -46,6 +47,9 @@ impl Handler {
 /// Serves until the standard input closes. Prints the port, and then the certificate to trust.
 pub(crate) fn run(handler: Handler, servers: usize) -> anyhow::Result<()> {
     mcp_operator::runtime::install_crypto_provider();
+    if handler == Handler::Ours {
+        log()?;
+    }
     let key = rcgen::generate_simple_self_signed(["localhost".to_owned()])?;
     let resolver = mcp_certs::CertResolver::new();
     let certificate = key.cert.pem();
@@ -75,6 +79,14 @@ pub(crate) fn run(handler: Handler, servers: usize) -> anyhow::Result<()> {
             .context("standard input")
     })?;
     runtime.shutdown_background();
+    Ok(())
+}
+
+/// Logs as in a pod: a span a review costs something, also where it has nothing to say.
+pub(crate) fn log() -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+    // Nothing is traced, so nothing is left to send when the runtime is gone.
+    telemetry::init(LogFormat::Json, LogFilter::default(), runtime.handle())?;
     Ok(())
 }
 

@@ -24,7 +24,7 @@ use tempfile::TempDir;
 use operator::Operator;
 
 /// How many objects are created side by side.
-const CONCURRENCY: usize = 16;
+const CONCURRENCY: usize = 8;
 
 /// Measures what creating an object costs through the API server.
 pub(crate) fn creation() -> anyhow::Result<()> {

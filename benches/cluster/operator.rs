@@ -20,6 +20,8 @@ impl Operator {
         let child = Command::new(env!("CARGO_BIN_EXE_mcp-operator"))
             .args(["run", "--webhook-address=127.0.0.1", "--admin-address=127.0.0.1", "--log-level=error"])
             .args([format!("--webhook-port={webhook}"), format!("--admin-port={admin}")])
+            // The API server has the same cores, and answers late while thousands of objects are made.
+            .args(["--lease-duration=120s", "--renew-deadline=100s"])
             .arg(format!("--webhook-url=https://127.0.0.1:{webhook}"))
             .env("KUBECONFIG", kubeconfig)
             .stdin(Stdio::null())

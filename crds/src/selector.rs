@@ -4,8 +4,32 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-/// Labels of an object.
-pub type Labels = BTreeMap<String, String>;
+/// Labels of an object. A cluster's worth of them is held, so they take no more room than their text.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Labels(Box<[(Box<str>, Box<str>)]>);
+
+impl Labels {
+    /// The value of a key.
+    #[must_use]
+    pub fn get(&self, key: &str) -> Option<&str> {
+        let found = self.0.binary_search_by(|(own, _)| (**own).cmp(key)).ok()?;
+        self.0.get(found).map(|(_, value)| &**value)
+    }
+
+    /// Every key with its value, by key.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(key, value)| (&**key, &**value))
+    }
+}
+
+impl<K: Into<Box<str>>, V: Into<Box<str>>> FromIterator<(K, V)> for Labels {
+    /// Of a key that is given twice the last counts.
+    fn from_iter<I: IntoIterator<Item = (K, V)>>(pairs: I) -> Self {
+        let sorted: BTreeMap<Box<str>, Box<str>> =
+            pairs.into_iter().map(|(key, value)| (key.into(), value.into())).collect();
+        Self(sorted.into_iter().collect())
+    }
+}
 
 /// A label selector (`metav1.LabelSelector`). One without requirements selects everything.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -26,8 +50,8 @@ impl Requirement {
         match self {
             Self::In(key, values) => labels.get(key).is_some_and(|value| values.contains(value)),
             Self::NotIn(key, values) => labels.get(key).is_none_or(|value| !values.contains(value)),
-            Self::Exists(key) => labels.contains_key(key),
-            Self::DoesNotExist(key) => !labels.contains_key(key),
+            Self::Exists(key) => labels.get(key).is_some(),
+            Self::DoesNotExist(key) => !labels.get(key).is_some(),
         }
     }
 

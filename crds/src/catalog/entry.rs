@@ -155,9 +155,7 @@ impl Entry {
             generation: metadata.get("generation").and_then(Value::as_i64).unwrap_or_default(),
             created: metadata.get("creationTimestamp").and_then(Value::as_str).map(Into::into),
             deleting: metadata.get("deletionTimestamp").is_some_and(|time| !time.is_null()),
-            labels: labels
-                .filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned())))
-                .collect(),
+            labels: labels.filter_map(|(key, value)| Some((key.as_str(), value.as_str()?))).collect(),
             valid: true,
             claims: claims(kind, text("name"), spec),
             services: services(spec),

@@ -16,8 +16,8 @@ type Label = (Box<str>, Box<str>);
 #[derive(Debug, Default, PartialEq)]
 pub struct Index {
     objects: BTreeMap<Id, Entry>,
-    /// Who claims what, oldest first.
-    claimants: HashMap<Claim, BTreeMap<Rank, Id>>,
+    /// Who claims what, oldest first. Mostly it is one, for whom a tree would be large.
+    claimants: HashMap<Claim, Vec<(Rank, Id)>>,
     /// What servers may select, by each of its labels.
     by_label: HashMap<Label, BTreeSet<Id>>,
     /// Servers, by the pairs of which every object that they select has one.
@@ -71,13 +71,18 @@ impl Index {
             }
         }
         if id.kind != Kind::Server {
-            for (key, value) in &entry.labels {
-                let label = (key.as_str().into(), value.as_str().into());
+            for (key, value) in entry.labels.iter() {
+                let label = (key.into(), value.into());
                 self.by_label.entry(label).or_default().insert(id.clone());
             }
         }
         for claimed in &entry.claims {
-            self.claimants.entry(claimed.claim.clone()).or_default().insert(entry.rank(), id.clone());
+            let own = (entry.rank(), id.clone());
+            let claimants =
+                self.claimants.entry(claimed.claim.clone()).or_insert_with(|| Vec::with_capacity(1));
+            if let Err(place) = claimants.binary_search(&own) {
+                claimants.insert(place, own);
+            }
         }
         for service in &entry.services {
             self.callers.entry(service.clone()).or_default().insert(id.clone());
@@ -101,8 +106,8 @@ impl Index {
             self.unanchored.remove(&id.name);
         }
         if id.kind != Kind::Server {
-            for (key, value) in &entry.labels {
-                let label = (key.as_str().into(), value.as_str().into());
+            for (key, value) in entry.labels.iter() {
+                let label = (key.into(), value.into());
                 prune(&mut self.by_label, label, |ids| ids.remove(id), BTreeSet::is_empty);
             }
         }
@@ -110,8 +115,11 @@ impl Index {
             prune(
                 &mut self.claimants,
                 claimed.claim.clone(),
-                |ids| ids.remove(&entry.rank()).is_some(),
-                BTreeMap::is_empty,
+                |claimants| {
+                    let place = claimants.binary_search(&(entry.rank(), id.clone()));
+                    place.is_ok_and(|place| claimants.remove(place).1 == *id)
+                },
+                Vec::is_empty,
             );
         }
         for service in &entry.services {
@@ -123,9 +131,8 @@ impl Index {
     /// Names of the servers that select an object with these labels, sorted.
     #[must_use]
     pub fn selecting(&self, labels: &Labels) -> Vec<Arc<str>> {
-        let anchored = labels
-            .iter()
-            .filter_map(|(key, value)| self.anchored.get(&(key.as_str().into(), value.as_str().into())));
+        let anchored =
+            labels.iter().filter_map(|(key, value)| self.anchored.get(&(key.into(), value.into())));
         let candidates: BTreeSet<&Arc<str>> = anchored.flatten().chain(&self.unanchored).collect();
         candidates.into_iter().filter(|name| self.selects(name, labels)).cloned().collect()
     }
@@ -153,12 +160,13 @@ impl Index {
 
     /// Who makes a claim, oldest first.
     pub fn claimants(&self, claim: &Claim) -> impl Iterator<Item = &Entry> {
-        self.claimants.get(claim).into_iter().flat_map(BTreeMap::values).filter_map(|id| self.objects.get(id))
+        let claimants = self.claimants.get(claim).into_iter().flatten();
+        claimants.filter_map(|(_, id)| self.objects.get(id))
     }
 
     /// Who makes a claim that somebody else makes too.
     pub(super) fn contenders(&self) -> impl Iterator<Item = &Id> {
-        self.claimants.values().filter(|ids| ids.len() > 1).flat_map(BTreeMap::values)
+        self.claimants.values().filter(|claimants| claimants.len() > 1).flatten().map(|(_, id)| id)
     }
 
     /// Who calls a Service.
