@@ -51,7 +51,7 @@ impl Requirement {
             Self::In(key, values) => labels.get(key).is_some_and(|value| values.contains(value)),
             Self::NotIn(key, values) => labels.get(key).is_none_or(|value| !values.contains(value)),
             Self::Exists(key) => labels.get(key).is_some(),
-            Self::DoesNotExist(key) => !labels.get(key).is_some(),
+            Self::DoesNotExist(key) => labels.get(key).is_none(),
         }
     }
 

@@ -6,9 +6,11 @@ pub(crate) mod load;
 pub(crate) mod manifest;
 pub(crate) mod namespace;
 pub(crate) mod object;
+#[allow(dead_code, reason = "what the tests of faults do to an operator is not all used at all times")]
 pub(crate) mod operator;
 pub(crate) mod pods;
 pub(crate) mod process;
+#[allow(dead_code, reason = "shared with the tests that need no cluster, which use other parts of it")]
 pub(crate) mod rules;
 pub(crate) mod schemas;
 pub(crate) mod wait;
