@@ -18,7 +18,6 @@ use tokio_rustls::TlsConnector;
 use crate::support::cluster::Cluster;
 use crate::support::load::Load;
 use crate::support::manifest::{Manifest, mk_server, mk_tool};
-use crate::support::namespace::Namespace;
 use crate::support::object::Verb;
 use crate::support::operator::{Installation, Operator, SERVICE};
 use crate::support::wait;
@@ -150,7 +149,7 @@ async fn a_ca_bundle_that_somebody_wipes_is_filled_again() {
         .await;
     }
     let ns = cluster.namespace("bundle").await;
-    ns.create(&mk_server("weather")).await;
+    ns.create_in_the_end(&mk_server("weather")).await;
     operator.terminate().await;
     cluster.done().await;
 }
@@ -167,20 +166,12 @@ async fn a_secret_that_is_garbage_or_gone_is_made_again() {
     let everything = json!({ "data": { "tls.crt": garbage, "tls.key": garbage, "ca.crt": garbage } });
     installed.namespace.patch("Secret", SECRET, &everything).await.accepted();
     seen.push(until_another(&installed, &operator, &seen).await);
-    until_admitted(&ns, &mk_tool("garbage")).await;
+    ns.create_in_the_end(&mk_tool("garbage")).await;
     installed.namespace.delete("Secret", SECRET).await.accepted();
     until_another(&installed, &operator, &seen).await;
-    until_admitted(&ns, &mk_tool("gone")).await;
+    ns.create_in_the_end(&mk_tool("gone")).await;
     operator.terminate().await;
     cluster.done().await;
-}
-
-async fn until_admitted(ns: &Namespace, object: &Value) {
-    wait::until("an object is admitted", async || {
-        let reply = ns.send(Verb::Create, object).await;
-        if reply.code == 201 { Ok(()) } else { Err(reply.body.to_string()) }
-    })
-    .await;
 }
 
 async fn until_another(installed: &Installation, operator: &Operator, before: &[Vec<u8>]) -> Vec<u8> {
@@ -261,7 +252,7 @@ async fn in_cert_manager_mode_the_secret_is_followed_and_nothing_is_written() {
     operator.until_ready().await;
     let first = until_served(&installed, &operator).await;
     let ns = cluster.namespace("manager").await;
-    until_admitted(&ns, &mk_tool("search")).await;
+    ns.create_in_the_end(&mk_tool("search")).await;
     let causes = ns.send(Verb::Create, &mk_server("weather").with("/spec/schedule", "daily")).await.refused();
     assert_eq!(causes.len(), 1);
 

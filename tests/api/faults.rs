@@ -176,11 +176,7 @@ async fn an_api_server_that_restarts_finds_the_operator_where_it_was() {
             cluster.tell(command).await;
         }
         let name = format!("after-{round}");
-        let created = wait::until("an object is admitted", async || {
-            let reply = ns.try_send(Verb::Create, &mk_server(&name)).await?;
-            if reply.code == 201 { Ok(reply.body) } else { Err(reply.body.to_string()) }
-        })
-        .await;
+        let created = ns.create_in_the_end(&mk_server(&name)).await;
         assert_eq!(created["spec"]["resources"]["requests"]["cpu"], "200m", "the webhook was asked");
         until_reconciled(&ns, &name).await;
     }

@@ -1,7 +1,12 @@
 //! Tests on a real API server: the webhooks and the operator as kubectl and controllers meet them.
 //!
-//! `hack/control-plane.sh build` makes the control plane that they start; where TEST_KUBECONFIG names a cluster, the tests
-//! that only make objects use that.
+//! They start control planes of their own (`hack/control-plane.sh build` makes the binary, where it is missing): one that the
+//! tests share that only make objects, and a few, used again, for tests that stop API servers or bring their own operators.
+//! All of them end with this process, however it ends. Most of the time is spent waiting, so more threads than processors
+//! are well used.
+//!
+//! Where TEST_KUBECONFIG names a cluster that can reach 127.0.0.1 here, that is the shared one. A namespace `operator-…` with
+//! a Secret and a Lease stays behind in it.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -21,6 +26,7 @@ mod faults;
 mod harness;
 mod late;
 mod membership;
+mod outside;
 mod quiet;
 mod replicas;
 mod rules;

@@ -1,15 +1,19 @@
 //! Two replicas of the operator: one that writes, and both that answer admission.
 
+use futures::future::join_all;
+use serde_json::json;
+
 use crate::support::cluster::Cluster;
 use crate::support::load::Load;
 use crate::support::manifest::{Manifest, mk_selecting_server, mk_server, mk_tool};
 use crate::support::namespace::Namespace;
-use crate::support::object::{Verb, condition};
+use crate::support::object::{self, Verb, condition};
 use crate::support::operator::{Installation, Operator};
 use crate::support::wait;
 
-/// How many names two writers race for.
-const ROUNDS: usize = 40;
+/// How many names writers race for, and how many for each.
+const ROUNDS: usize = 25;
+const WRITERS: usize = 6;
 
 async fn until_endpoints(installed: &Installation, count: usize) {
     let endpoints = installed.endpoints.as_ref().expect("endpoints");
@@ -38,50 +42,61 @@ async fn until_reconciled(ns: &Namespace, server: &str) {
 }
 
 #[tokio::test]
-async fn of_two_writers_that_race_for_a_name_one_wins() {
+async fn of_many_writers_that_race_for_a_name_one_is_served() {
     let cluster = Cluster::own().await;
     let installed = Installation::inside(&cluster).await;
-    let (first, second) = (installed.start_ready().await, installed.start_ready().await);
+    let replicas = [installed.start_ready().await, installed.start_ready().await];
     until_endpoints(&installed, 2).await;
     let ns = cluster.namespace("race").await;
     ns.create(&mk_selecting_server("main")).await;
 
-    let mut both_admitted = Vec::new();
+    let mut admitted = Vec::new();
     for round in 0..ROUNDS {
-        let name = format!("search-{round}");
-        let tool = |side: &str| {
-            mk_tool(&format!("{side}-{round}")).with("/spec/name", name.as_str()).for_server("main")
-        };
-        let (left, right) = (tool("left"), tool("right"));
-        let (left, right) = tokio::join!(ns.send(Verb::Create, &left), ns.send(Verb::Create, &right));
-        match (left.code, right.code) {
-            (201, 201) => both_admitted.push(round),
-            (201, _) => assert_eq!(right.refused()[0].reason, "FieldValueDuplicate"),
-            (_, 201) => assert_eq!(left.refused()[0].reason, "FieldValueDuplicate"),
-            _ => panic!("none of two was admitted: {:#} {:#}", left.body, right.body),
+        let tools = (0..WRITERS).map(|writer| {
+            let tool = mk_tool(&format!("search-{round}-{writer}"));
+            tool.with("/spec/name", format!("search-{round}")).for_server("main")
+        });
+        let tools: Vec<_> = tools.collect();
+        let replies = join_all(tools.iter().map(|tool| ns.send(Verb::Create, tool))).await;
+        let winners = replies.iter().zip(&tools).filter(|(reply, _)| reply.code == 201);
+        let winners: Vec<_> = winners.map(|(_, tool)| object::name(tool).to_owned()).collect();
+        assert!(!winners.is_empty(), "none was admitted");
+        for loser in replies.iter().filter(|reply| reply.code != 201) {
+            let causes = loser.refused();
+            assert_eq!(
+                (causes.len(), causes[0].reason, causes[0].field.as_str()),
+                (1, "FieldValueDuplicate", "spec.name")
+            );
         }
+        admitted.push(winners);
     }
-    eprintln!("{} of {ROUNDS} races were left to the controller", both_admitted.len());
+    let left: usize = admitted.iter().map(|winners| winners.len() - 1).sum();
+    eprintln!(
+        "{left} of {} that should not have been admitted were left to the controller",
+        ROUNDS * (WRITERS - 1)
+    );
+    for replica in &replicas {
+        assert!(!replica.logged("verdict=\"denied\"").is_empty(), "each was asked");
+    }
 
     ns.until("MCPServer", "main", "offers each name once", |found| found["status"]["tools"] == ROUNDS).await;
-    for round in both_admitted {
-        // Made in the same second, or in the order in which the API server stored them.
-        wait::until(format_args!("search-{round} is settled"), async || {
-            let sides = [
-                ns.get("MCPTool", &format!("left-{round}")).await,
-                ns.get("MCPTool", &format!("right-{round}")).await,
-            ];
-            let mut settled = sides.each_ref().map(|side| condition(side, "Accepted"));
-            settled.sort_unstable();
-            if settled == [Some(("False", "DuplicateName")), Some(("True", "Accepted"))] {
-                return Ok(());
+    for winners in admitted {
+        wait::until(format_args!("{winners:?} are settled"), async || {
+            let mut served = 0;
+            for name in &winners {
+                match condition(&ns.get("MCPTool", name).await, "Accepted") {
+                    Some(("True", "Accepted")) => served += 1,
+                    Some(("False", "DuplicateName")) => {}
+                    other => return Err(format!("{name}: {other:?}")),
+                }
             }
-            Err(format!("{settled:?}"))
+            if served == 1 { Ok(()) } else { Err(format!("{served} are served")) }
         })
         .await;
     }
-    first.terminate().await;
-    second.terminate().await;
+    for replica in replicas {
+        replica.terminate().await;
+    }
     cluster.done().await;
 }
 
@@ -126,6 +141,28 @@ async fn the_leader_that_is_told_to_end_hands_over_at_once() {
     leader.terminate().await;
     ns.create(&mk_server("after")).await;
     until_reconciled(&ns, "after").await;
+    other.terminate().await;
+    cluster.done().await;
+}
+
+#[tokio::test]
+async fn a_leader_that_was_frozen_is_replaced_and_ends_when_it_wakes() {
+    let cluster = Cluster::own().await;
+    let installed = Installation::inside(&cluster).await.with_short_leases();
+    let (first, second) = (installed.start_ready().await, installed.start_ready().await);
+    until_endpoints(&installed, 2).await;
+    let (mut leader, other) = by_role(first, second).await;
+    let ns = cluster.namespace("frozen").await;
+    leader.signal("STOP");
+    until_endpoints(&installed, 1).await;
+    ns.create_in_the_end(&mk_server("weather")).await;
+    until_reconciled(&ns, "weather").await;
+    assert!(other.leads().await.expect("metrics"));
+
+    leader.signal("CONT");
+    assert_ne!(leader.ended().await, 0);
+    ns.patch("MCPServer", "weather", &json!({ "spec": { "replicas": 2 } })).await.accepted();
+    ns.until("Deployment", "weather", "has two replicas", |found| found["spec"]["replicas"] == 2).await;
     other.terminate().await;
     cluster.done().await;
 }

@@ -300,7 +300,7 @@ impl Own {
 ///
 /// # Panics
 /// Where it cannot be made.
-fn binary() -> &'static Path {
+pub(crate) fn binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
     BINARY.get_or_init(|| {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("hack/control-plane.sh");

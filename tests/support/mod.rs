@@ -10,7 +10,7 @@ pub(crate) mod object;
 pub(crate) mod operator;
 pub(crate) mod pods;
 pub(crate) mod process;
-#[allow(dead_code, reason = "shared with the tests that need no cluster, which use other parts of it")]
+#[expect(dead_code, reason = "the documentation and the tests without a cluster use the rest")]
 pub(crate) mod rules;
 pub(crate) mod schemas;
 pub(crate) mod wait;

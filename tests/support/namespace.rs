@@ -9,7 +9,7 @@ use kube::{Api, Client};
 use mcp_crds::kind::Kind;
 use serde_json::{Value, json};
 
-use super::cluster::Cluster;
+use super::cluster::{Cluster, binary};
 use super::object::{self, Reply, Verb};
 use super::wait;
 
@@ -107,6 +107,18 @@ impl Namespace {
         self.send(Verb::Apply, object).await.accepted()
     }
 
+    /// Makes an object, and goes on trying while the API server or the webhooks are away.
+    ///
+    /// # Panics
+    /// Where it is refused, or they do not come back.
+    pub(crate) async fn create_in_the_end(&self, object: &Value) -> Value {
+        wait::until(format_args!("{} is admitted", object::name(object)), async || {
+            let reply = self.try_send(Verb::Create, object).await?;
+            if reply.code == 500 { Err(reply.body.to_string()) } else { Ok(reply.accepted()) }
+        })
+        .await
+    }
+
     /// Changes a stored object by a merge patch.
     pub(crate) async fn patch(&self, kind: &str, name: &str, patch: &Value) -> Reply {
         object::patch(&self.client, kind, &self.name, name, patch).await
@@ -192,8 +204,8 @@ impl Drop for Namespace {
         }
         // One of the tests' own goes with its cluster.
         if self.cluster.is_foreign() {
-            let mut delete = Command::new("kubectl");
-            delete.args(["delete", "namespace", "--wait=false", &self.name]);
+            let mut delete = Command::new(binary());
+            delete.args(["kubectl", "delete", "namespace", "--wait=false", &self.name]);
             delete.env("KUBECONFIG", self.cluster.kubeconfig()).stdout(Stdio::null());
             let _ = delete.status();
         }

@@ -19,7 +19,9 @@ use tokio::sync::OnceCell;
 
 use super::cluster::Cluster;
 use super::endpoints::{Endpoints, get};
+use super::manifest::mk_tool;
 use super::namespace::Namespace;
+use super::object::Verb;
 use super::process::Guarded;
 use super::wait;
 
@@ -77,6 +79,11 @@ impl Installation {
         self
     }
 
+    /// With the Secret and the Lease in another namespace, which may not be there.
+    pub(crate) fn with_namespace(self, name: &str) -> Self {
+        self.with(&["--namespace", name])
+    }
+
     /// With leases that are short enough for a test to see one run out.
     pub(crate) fn with_short_leases(self) -> Self {
         self.with(&["--lease-duration", "3s", "--renew-deadline", "2s", "--retry-period", "500ms"])
@@ -110,7 +117,7 @@ impl Installation {
         let mut command = Command::new(env!("CARGO_BIN_EXE_mcp-operator"));
         command
             .env("KUBECONFIG", self.namespace.cluster.kubeconfig())
-            .args(["run", "--namespace", &self.namespace.name])
+            .arg("run")
             .args(["--mutating-configuration", self.configuration()])
             .args(["--validating-configuration", self.configuration()])
             .args(["--webhook-address", "127.0.0.1", "--webhook-port", &webhook.port().to_string()])
@@ -125,12 +132,15 @@ impl Installation {
                 command.args(["--webhook-url", &format!("https://{webhook}")]);
             }
         }
+        if !self.flags.iter().any(|flag| flag == "--namespace") {
+            command.args(["--namespace", &self.namespace.name]);
+        }
         let process = Guarded::start(command.args(&self.flags));
         self.namespace.cluster.show_on_failure(&process.output);
         Operator { process, admin, webhook }
     }
 
-    /// Starts a replica, and waits until it is ready.
+    /// Starts a replica, and waits until it is ready and asked.
     ///
     /// # Panics
     /// Where it does not become so.
@@ -145,7 +155,22 @@ impl Installation {
             })
             .await;
         }
+        self.until_asked().await;
         operator
+    }
+
+    /// Waits until the API server asks the webhooks: it follows their configurations by a watch of its own.
+    ///
+    /// # Panics
+    /// Where it does not.
+    pub(crate) async fn until_asked(&self) {
+        let probe = mk_tool("probe");
+        wait::until("the webhooks are asked", async || {
+            let reply = self.namespace.dry_run(Verb::Create, &probe).await;
+            // What only the webhook fills in.
+            if reply.body["spec"]["name"] == "probe" { Ok(()) } else { Err(reply.body.to_string()) }
+        })
+        .await;
     }
 }
 
@@ -226,11 +251,6 @@ impl Operator {
     pub(crate) fn logged(&self, text: &str) -> Vec<String> {
         self.process.output.containing(text)
     }
-
-    /// The lines of its log that say that something went wrong.
-    pub(crate) fn complaints(&self) -> Vec<String> {
-        [" WARN ", " ERROR "].iter().flat_map(|level| self.process.output.containing(level)).collect()
-    }
 }
 
 impl Drop for Operator {
@@ -244,6 +264,7 @@ impl Drop for Operator {
 /// The cluster of [`Cluster::shared`], with one operator that answers admission and reconciles.
 pub(crate) struct Shared {
     cluster: Cluster,
+    _installed: Installation,
     _operator: Operator,
 }
 
@@ -270,7 +291,7 @@ impl Shared {
         let cluster = Cluster::shared().await;
         let installed = Installation::outside(&cluster).await;
         let operator = installed.start_ready().await;
-        Self { cluster, _operator: operator }
+        Self { cluster, _installed: installed, _operator: operator }
     }
 }
 
