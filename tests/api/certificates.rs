@@ -187,8 +187,8 @@ async fn until_another(installed: &Installation, operator: &Operator, before: &[
 #[tokio::test]
 async fn certificates_that_rotate_every_few_seconds_fail_no_admission() {
     let cluster = Cluster::own().await;
-    let lifetimes = ["--leaf-lifetime", "8s", "--ca-lifetime", "16s"];
-    let installed = Installation::inside(&cluster).await.with(&lifetimes);
+    let lifetimes = [("--leaf-lifetime", "8s"), ("--ca-lifetime", "16s")];
+    let installed = Installation::inside(&cluster).await.with(lifetimes).with_long_leases();
     let operator = installed.start_ready().await;
     let ns = cluster.namespace("rotation").await;
     let load = Load::start(&ns, 50).await;
@@ -236,7 +236,7 @@ fn issue(installed: &Installation) -> (Value, String) {
 #[tokio::test]
 async fn in_cert_manager_mode_the_secret_is_followed_and_nothing_is_written() {
     let cluster = Cluster::own().await;
-    let installed = Installation::inside(&cluster).await.with(&["--cert-mode", "cert-manager"]);
+    let installed = Installation::inside(&cluster).await.with([("--cert-mode", "cert-manager")]);
     let operator = installed.start();
     wait::until("it says that it waits for the certificate", async || {
         match operator.get("/readyz").await? {

@@ -109,8 +109,9 @@ async fn killed_at_random_it_ends_in_the_same_state_as_without() {
     let seed = rand::random();
     eprintln!("the seed is {seed}");
     let cluster = Cluster::own().await;
-    let flags = ["--lease-duration", "2s", "--renew-deadline", "1s", "--retry-period", "200ms"];
-    let installed = Installation::inside(&cluster).await.with(&flags);
+    // The next one leads soon after the last.
+    let leases = [("--lease-duration", "2s"), ("--renew-deadline", "1s"), ("--retry-period", "200ms")];
+    let installed = Installation::inside(&cluster).await.with(leases);
     let troubled = cluster.namespace("troubled").await;
     let changes = changes(seed);
 
@@ -123,8 +124,8 @@ async fn killed_at_random_it_ends_in_the_same_state_as_without() {
     let killing = async {
         let mut random = StdRng::seed_from_u64(seed);
         loop {
-            let operator = installed.start_ready().await;
-            tokio::time::sleep(Duration::from_millis(random.random_range(0..4000))).await;
+            let operator = installed.start();
+            tokio::time::sleep(Duration::from_millis(random.random_range(1000..5000))).await;
             operator.kill().await;
         }
     };
@@ -133,6 +134,7 @@ async fn killed_at_random_it_ends_in_the_same_state_as_without() {
         never = killing => never,
     }
 
+    let installed = installed.with_long_leases();
     let operator = installed.start_ready().await;
     let quiet = cluster.namespace("untroubled").await;
     for change in &changes {
@@ -162,9 +164,7 @@ async fn until_reconciled(ns: &Namespace, server: &str) {
 #[tokio::test]
 async fn an_api_server_that_restarts_finds_the_operator_where_it_was() {
     let cluster = Cluster::own().await;
-    // Longer than an API server takes to come back on a busy machine.
-    let leases = ["--lease-duration", "120s", "--renew-deadline", "100s"];
-    let installed = Installation::inside(&cluster).await.with(&leases);
+    let installed = Installation::inside(&cluster).await.with_long_leases();
     let operator = installed.start_ready().await;
     let ns = cluster.namespace("restarts").await;
     ns.create(&mk_server("before")).await;
@@ -189,8 +189,7 @@ async fn an_api_server_that_restarts_finds_the_operator_where_it_was() {
 #[tokio::test]
 async fn an_api_server_that_stalls_for_a_moment_is_waited_for() {
     let cluster = Cluster::own().await;
-    let installed =
-        Installation::inside(&cluster).await.with(&["--lease-duration", "60s", "--renew-deadline", "50s"]);
+    let installed = Installation::inside(&cluster).await.with_long_leases();
     let operator = installed.start_ready().await;
     let ns = cluster.namespace("stalls").await;
     cluster.tell("pause-apiserver").await;

@@ -132,8 +132,7 @@ async fn when_the_leader_is_killed_the_other_goes_on() {
 async fn the_leader_that_is_told_to_end_hands_over_at_once() {
     let cluster = Cluster::own().await;
     // With leases that nobody could wait for.
-    let installed =
-        Installation::inside(&cluster).await.with(&["--lease-duration", "3600s", "--retry-period", "1s"]);
+    let installed = Installation::inside(&cluster).await.with_long_leases();
     let (first, second) = (installed.start_ready().await, installed.start_ready().await);
     until_endpoints(&installed, 2).await;
     let (leader, other) = by_role(first, second).await;
@@ -170,7 +169,7 @@ async fn a_leader_that_was_frozen_is_replaced_and_ends_when_it_wakes() {
 #[tokio::test]
 async fn a_rolling_restart_fails_no_admission() {
     let cluster = Cluster::own().await;
-    let installed = Installation::inside(&cluster).await;
+    let installed = Installation::inside(&cluster).await.with_long_leases();
     let mut replicas = vec![installed.start_ready().await, installed.start_ready().await];
     until_endpoints(&installed, 2).await;
     let ns = cluster.namespace("rolling").await;

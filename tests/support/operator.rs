@@ -1,5 +1,6 @@
 //! The operator's own binary, installed as a cluster has it or as a developer runs it.
 
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::ops::Deref;
 use std::panic::AssertUnwindSafe;
@@ -34,7 +35,7 @@ pub(crate) struct Installation {
     pub(crate) namespace: Namespace,
     /// What stands in front of them; nothing where there is one replica and the API server has its URL.
     pub(crate) endpoints: Option<Endpoints>,
-    flags: Vec<String>,
+    flags: BTreeMap<String, String>,
 }
 
 /// A replica. Dropping it ends it.
@@ -51,7 +52,7 @@ impl Installation {
     /// On a developer's machine: the one replica registers its webhooks by their URL, and removes them at its end.
     pub(crate) async fn outside(cluster: &Cluster) -> Self {
         let namespace = cluster.namespace("operator").await;
-        Self { namespace, endpoints: None, flags: Vec::new() }.with(&["--ca-propagation-wait", "1s"])
+        Self { namespace, endpoints: None, flags: BTreeMap::new() }.with([("--ca-propagation-wait", "1s")])
     }
 
     /// As the manifests do it: the webhook configurations are there before any replica, and name a Service.
@@ -68,25 +69,30 @@ impl Installation {
             "spec": { "type": "ExternalName", "externalName": "localhost" },
         });
         namespace.create(&service).await;
-        let installed = Self { namespace, endpoints: Some(endpoints), flags: Vec::new() };
+        let installed = Self { namespace, endpoints: Some(endpoints), flags: BTreeMap::new() };
         installed.configure_webhooks().await;
-        installed.with(&["--ca-propagation-wait", "1s"])
+        installed.with([("--ca-propagation-wait", "1s")])
     }
 
-    /// With these flags for every replica.
-    pub(crate) fn with(mut self, flags: &[&str]) -> Self {
-        self.flags.extend(flags.iter().map(|&flag| flag.to_owned()));
+    /// With these flags and their values for every replica that is started from now on.
+    pub(crate) fn with<const N: usize>(mut self, flags: [(&str, &str); N]) -> Self {
+        self.flags.extend(flags.map(|(flag, value)| (flag.to_owned(), value.to_owned())));
         self
     }
 
     /// With the Secret and the Lease in another namespace, which may not be there.
     pub(crate) fn with_namespace(self, name: &str) -> Self {
-        self.with(&["--namespace", name])
+        self.with([("--namespace", name)])
     }
 
     /// With leases that are short enough for a test to see one run out.
     pub(crate) fn with_short_leases(self) -> Self {
-        self.with(&["--lease-duration", "3s", "--renew-deadline", "2s", "--retry-period", "500ms"])
+        self.with([("--lease-duration", "6s"), ("--renew-deadline", "5s"), ("--retry-period", "500ms")])
+    }
+
+    /// With leases that a replica keeps however busy the machine is, and while an API server restarts.
+    pub(crate) fn with_long_leases(self) -> Self {
+        self.with([("--lease-duration", "120s"), ("--renew-deadline", "100s"), ("--retry-period", "1s")])
     }
 
     /// The name of both webhook configurations.
@@ -122,7 +128,8 @@ impl Installation {
             .args(["--validating-configuration", self.configuration()])
             .args(["--webhook-address", "127.0.0.1", "--webhook-port", &webhook.port().to_string()])
             .args(["--admin-address", "127.0.0.1", "--admin-port", &admin.port().to_string()])
-            .args(["--log-format", "text", "--log-level", "info"]);
+            .args(["--log-format", "text", "--log-level", "info"])
+            .args(self.flags.iter().flat_map(|(flag, value)| [flag, value]));
         match &self.endpoints {
             Some(endpoints) => {
                 endpoints.add(webhook, admin);
@@ -132,10 +139,10 @@ impl Installation {
                 command.args(["--webhook-url", &format!("https://{webhook}")]);
             }
         }
-        if !self.flags.iter().any(|flag| flag == "--namespace") {
+        if !self.flags.contains_key("--namespace") {
             command.args(["--namespace", &self.namespace.name]);
         }
-        let process = Guarded::start(command.args(&self.flags));
+        let process = Guarded::start(&command);
         self.namespace.cluster.show_on_failure(&process.output);
         Operator { process, admin, webhook }
     }
