@@ -87,6 +87,8 @@ struct Group {
     weight: usize,
     /// The weight of its last part, which a quantifier would repeat; `None` where nothing could be repeated.
     last: Option<usize>,
+    /// Whether anything in it is more than an assertion or an empty alternative.
+    is_solid: bool,
 }
 
 struct Surveyor<'p> {
@@ -122,7 +124,7 @@ impl Survey {
         let mut surveyor = Surveyor {
             rest: pattern.chars(),
             groups: Vec::new(),
-            open: Group { weight: 0, last: None },
+            open: Group { weight: 0, last: None, is_solid: false },
             plain: true,
             unicode: has_extensions(pattern),
             rewrites: 0,
@@ -185,6 +187,7 @@ impl Surveyor<'_> {
     fn add(&mut self, weight: usize) {
         self.open.weight = self.open.weight.saturating_add(weight);
         self.open.last = Some(weight);
+        self.open.is_solid = true;
     }
 
     fn group(&mut self) {
@@ -193,14 +196,20 @@ impl Surveyor<'_> {
             self.plain = false;
             self.extensions += 1;
         }
-        self.groups.push(std::mem::replace(&mut self.open, Group { weight: 1, last: None }));
+        self.groups.push(std::mem::replace(&mut self.open, Group { weight: 1, last: None, is_solid: false }));
         self.plain &= self.groups.len() <= MAX_PLAIN_NESTING;
     }
 
     /// Makes the open group a part of the one around it.
     fn close(&mut self, outer: Group) {
         let group = std::mem::replace(&mut self.open, outer);
+        // The validator repeats nothing that is empty, not even in parentheses.
+        if !group.is_solid && matches!(self.peek(), Some('*' | '+' | '?' | '{')) {
+            self.plain = false;
+        }
+        let was_solid = self.open.is_solid;
         self.add(group.weight);
+        self.open.is_solid = was_solid || group.is_solid;
     }
 
     fn repeat(&mut self, times: usize) {
@@ -451,6 +460,14 @@ mod tests {
         ] {
             assert!(Survey::of(pattern).is_plain, "{pattern}");
         }
+    }
+
+    #[test]
+    fn repeating_nothing_is_not_plain() {
+        for pattern in ["(?:){2,3}", "(?:(?:))*", "(?:^)+", "(?:|){2}"] {
+            assert!(!Survey::of(pattern).is_plain, "{pattern}");
+        }
+        assert!(Survey::of("(?:(?:a))*").is_plain);
     }
 
     proptest! {
