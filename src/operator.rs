@@ -18,7 +18,7 @@ use crate::index::Index;
 use crate::lists::Lists;
 use crate::metrics::{Outcome as Ended, Reconciles};
 use crate::queue::{self, Outcome, WorkQueue};
-use crate::reconcile::{self, Children, Context, Error, Retry};
+use crate::reconcile::{self, Children, Context, Error, Retry, Written};
 use crate::runtime::Runtime;
 use crate::webhook_configuration::Own;
 
@@ -118,6 +118,7 @@ fn reconcile_when_leading(
             children,
             may_write: Arc::new(move || leadership.is_held()),
             clock: Arc::new(Timestamp::now),
+            written: Written::default(),
         };
         tokio::select! {
             () = lists.complete() => {}

@@ -252,21 +252,24 @@ impl<'a, K: Applicable> Target<'a, K> {
     }
 }
 
-/// Writes the status of one of our own kinds, whole: fields that are no longer in it go.
+/// Writes the status of one of our own kinds, whole: fields that are no longer in it go. It was decided from the document
+/// `seen`.
 ///
 /// The API server takes no precondition on the `uid` here. A status that reaches an object made anew in that very moment
 /// is put right by that object's own pass.
 pub(super) async fn status(
     context: &Context,
     identity: &Identity,
+    seen: &Arc<str>,
     status: &impl Serialize,
 ) -> Result<(), Error> {
     context.check_may_write()?;
+    let status = serde_json::to_value(status).map_err(Error::Document)?;
     let body = json!({
         "apiVersion": API_VERSION,
         "kind": identity.kind.as_str(),
         "metadata": { "name": &*identity.name },
-        "status": serde_json::to_value(status).map_err(Error::Document)?,
+        "status": &status,
     });
     let api = own_kind(context, identity);
     let params = PatchParams::apply(MANAGER).force();
@@ -274,10 +277,11 @@ pub(super) async fn status(
     let mut answer = api.patch_status(&identity.name, &params, &Patch::Apply(&body)).await;
     if answer.as_ref().is_err_and(cannot_be_applied_to) {
         let params = PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
-        let body = json!({ "status": body.get("status") });
+        let body = json!({ "status": &status });
         answer = api.patch_status(&identity.name, &params, &Patch::Merge(&body)).await;
     }
     answer.map_err(|error| Answer::of(error, &what).into_error(&what))?;
+    context.written.put(&identity.key(), seen, status);
     debug!(object = what, "status written");
     Ok(())
 }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use kube::api::ObjectMeta;
-use mcp_crds::catalog::Entry;
+use mcp_crds::catalog::{Entry, ObjectKey};
 use mcp_crds::kind::Kind;
 
 use super::MANAGER;
@@ -29,6 +29,11 @@ impl Identity {
             uid: entry.uid.clone(),
             generation: entry.generation,
         }
+    }
+
+    /// Under which key the catalog has it.
+    pub(super) fn key(&self) -> ObjectKey {
+        ObjectKey::new(self.kind, Arc::clone(&self.namespace), Arc::clone(&self.name))
     }
 
     /// Whose a child is, if not this server's.

@@ -16,6 +16,7 @@ mod offer;
 mod server;
 mod status;
 mod validate;
+mod written;
 
 use std::fmt;
 use std::sync::Arc;
@@ -32,6 +33,7 @@ use parking_lot::RwLock;
 
 pub use condition::Reason;
 pub use error::{Error, Retry};
+pub use written::Written;
 
 /// The field manager of every write. It never changes: server-side apply would take a new name for a stranger.
 pub const MANAGER: &str = "mcp-operator";
@@ -48,6 +50,8 @@ pub struct Context {
     pub may_write: Arc<dyn Fn() -> bool + Send + Sync>,
     /// The time.
     pub clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
+    /// Statuses that the watches do not show yet.
+    pub written: Written,
 }
 
 impl fmt::Debug for Context {

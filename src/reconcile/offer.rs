@@ -41,30 +41,38 @@ struct Standing {
 
 pub(super) async fn reconcile(key: &ObjectKey, context: &Context) -> Result<Outcome, Error> {
     let Some(standing) = Standing::read(&context.catalog.read(), key) else {
+        context.written.forget(key);
         return Ok(Outcome::AwaitChange);
     };
-    let stored = stored_status(&standing.document)?;
+    let stored = match context.written.status(key, &standing.document) {
+        Some(written) => Some(written),
+        None => stored_status(&standing.document)?,
+    };
+    let stored = readable(stored);
     let errors = if standing.valid { Vec::new() } else { errors(key.id.kind, &standing.document)? };
     let summary = Summary::of(key, &standing.document)?;
     let status = status(&standing, summary, &errors, &stored.conditions, (context.clock)());
     if status != stored {
-        apply::status(context, &standing.identity, &status).await?;
+        apply::status(context, &standing.identity, &standing.document, &status).await?;
     }
     Ok(Outcome::AwaitChange)
 }
 
 /// Only the status is read: the rest of the document may be large.
-fn stored_status(document: &str) -> Result<OfferStatus, Error> {
+fn stored_status(document: &str) -> Result<Option<Value>, Error> {
     #[derive(Deserialize)]
     struct Document {
         status: Option<Value>,
     }
     let document: Document = serde_json::from_str(document).map_err(Error::Document)?;
-    // A status that does not read as one counts as none, and is replaced.
-    let mut stored =
-        document.status.and_then(|status| OfferStatus::deserialize(status).ok()).unwrap_or_default();
-    stored.conditions = own(stored.conditions);
-    Ok(stored)
+    Ok(document.status)
+}
+
+/// A status that does not read as one counts as none, and is replaced.
+fn readable(status: Option<Value>) -> OfferStatus {
+    let mut status = status.and_then(|status| OfferStatus::deserialize(status).ok()).unwrap_or_default();
+    status.conditions = own(status.conditions);
+    status
 }
 
 /// What the webhooks would have said.

@@ -1,5 +1,6 @@
 //! A pass over an MCPServer.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -60,13 +61,17 @@ impl Plan {
 }
 
 pub(super) async fn reconcile(key: &ObjectKey, context: &Context) -> Result<Outcome, Error> {
-    let Some(found) = dereference::server(key, context) else { return Ok(Outcome::AwaitChange) };
-    let Dereferenced { identity, deleting, document, offered, watched } = found;
-    let document: Value = serde_json::from_str(&document).map_err(Error::Document)?;
-    let stored = stored_status(&document);
+    let Some(found) = dereference::server(key, context) else {
+        context.written.forget(key);
+        return Ok(Outcome::AwaitChange);
+    };
+    let Dereferenced { identity, deleting, document: seen, offered, watched } = found;
+    let document: Value = serde_json::from_str(&seen).map_err(Error::Document)?;
+    let written = context.written.status(key, &seen);
+    let stored = stored_status(written.as_ref().or_else(|| document.get("status")));
     let now = (context.clock)();
     if deleting {
-        write_status(context, &identity, status::terminating(&identity, &stored, now), stored).await?;
+        write_status(context, &identity, &seen, status::terminating(&identity, &stored, now), stored).await?;
         finalize::release(context, &identity, &document).await?;
         return Ok(Outcome::AwaitChange);
     }
@@ -79,27 +84,27 @@ pub(super) async fn reconcile(key: &ObjectKey, context: &Context) -> Result<Outc
         return Ok(Outcome::After(wait));
     }
     let facts = Facts { identity: &identity, plan: &plan, offered: &offered, children: &children };
-    write_status(context, &identity, status::server(&facts, &stored, now), stored).await?;
+    write_status(context, &identity, &seen, status::server(&facts, &stored, now), stored).await?;
     outcome(&identity, &children)
 }
 
 /// A status that does not read as one counts as none, and is replaced.
-fn stored_status(document: &Value) -> MCPServerStatus {
-    let status = document.get("status").and_then(|status| MCPServerStatus::deserialize(status).ok());
-    status.unwrap_or_default()
+fn stored_status(status: Option<&Value>) -> MCPServerStatus {
+    status.and_then(|status| MCPServerStatus::deserialize(status).ok()).unwrap_or_default()
 }
 
 /// Writes a status where anything in it but times has changed: the times of what has not are the stored ones.
 async fn write_status(
     context: &Context,
     identity: &Identity,
+    seen: &Arc<str>,
     status: MCPServerStatus,
     stored: MCPServerStatus,
 ) -> Result<(), Error> {
     if status == status::own_part(stored) {
         return Ok(());
     }
-    apply::status(context, identity, &status).await
+    apply::status(context, identity, seen, &status).await
 }
 
 /// Whether a first status is better written a little later: the Deployment is about to report its pods.

@@ -84,6 +84,27 @@ async fn drift_of_one_child_is_one_apply_to_the_object_that_was_seen() {
 }
 
 #[tokio::test]
+async fn a_status_is_written_once_though_the_watch_is_late() {
+    let mut cluster = Cluster::with(&mk_server(json!({"image": "server:1", "toolSelector": {}})));
+    cluster.settle().await;
+    cluster.store(Kind::Tool, &mk_tool("search"));
+    let (_, calls) = cluster.pass().await;
+    assert_eq!(lines(&calls), ["PATCH configmaps/main-config", STATUS]);
+    // It shows the child before the status.
+    cluster.watch(&calls[..1]);
+    assert!(cluster.pass().await.1.is_empty());
+    // Somebody else's change has taken the status back.
+    let document = cluster.document(Kind::Server, "main");
+    cluster.store(Kind::Server, &document);
+    assert_eq!(lines(&cluster.pass().await.1), [STATUS]);
+
+    cluster.store(Kind::Tool, &mk_tool("fetch"));
+    let (_, calls) = cluster.pass_over(Kind::Tool, "fetch").await;
+    assert_eq!(lines(&calls), ["PATCH mcptools/fetch/status"]);
+    assert!(cluster.pass_over(Kind::Tool, "fetch").await.1.is_empty());
+}
+
+#[tokio::test]
 async fn a_field_that_leaves_the_spec_is_applied_away() {
     let mut cluster =
         Cluster::with(&mk_server(json!({"image": "server:1", "nodeSelector": {"disk": "fast"}})));

@@ -82,6 +82,7 @@ impl Cluster {
                 let now = Arc::clone(&now);
                 Arc::new(move || at(now.load(Ordering::Relaxed)))
             },
+            written: Written::default(),
         };
         Self { context, server, now, leads, deployments, services, config_maps }
     }
