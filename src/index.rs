@@ -107,7 +107,13 @@ impl Index {
             }
             Event::Delete(service) => {
                 let (namespace, name) = name_of(&service);
-                index.change(|catalog| catalog.delete_service(&namespace, &name));
+                index.change(|catalog| {
+                    let mut affected = catalog.delete_service(&namespace, &name);
+                    // A server that found its name taken can have it now.
+                    let server = ObjectKey::new(Kind::Server, namespace.as_str(), name.as_str());
+                    affected.extend(catalog.get(&server).is_some().then_some(server));
+                    affected
+                });
             }
         })
         .await

@@ -5,7 +5,7 @@ use std::any::Any;
 
 pub mod admin;
 mod admission;
-mod children;
+pub mod children;
 pub mod cli;
 mod index;
 pub mod lease;

@@ -12,13 +12,13 @@ use tokio::time::timeout;
 use tracing::{Span, error, info_span, warn};
 
 use crate::admission;
-use crate::children::{self, OnChange};
+use crate::children::{self, ChildKind, Children};
 use crate::cli::run::RunArgs;
 use crate::index::Index;
 use crate::lists::Lists;
 use crate::metrics::{Outcome as Ended, Reconciles};
 use crate::queue::{self, Outcome, WorkQueue};
-use crate::reconcile::{self, Children, Context, Error, Retry, Written};
+use crate::reconcile::{self, Context, Error, Retry, Written};
 use crate::runtime::Runtime;
 use crate::webhook_configuration::Own;
 
@@ -41,7 +41,7 @@ pub(crate) async fn attach(runtime: &mut Runtime, args: &RunArgs) -> anyhow::Res
     runtime.metrics.watch_queue(queue.clone());
     let lists = Lists::new();
     let catalog = watch_catalog(runtime, &queue, &lists);
-    let children = watch_children(runtime, &queue, &lists, &catalog);
+    let children = watch_children(runtime, &queue, &lists);
     let own = admission::attach(runtime, args, Arc::clone(&catalog)).await?;
     reconcile_when_leading(runtime, args.reconcile.concurrency, queue, lists, catalog, children);
     Ok(own)
@@ -76,30 +76,17 @@ fn watch_catalog(runtime: &mut Runtime, queue: &WorkQueue<ObjectKey>, lists: &Li
     catalog
 }
 
-fn watch_children(
-    runtime: &mut Runtime,
-    queue: &WorkQueue<ObjectKey>,
-    lists: &Lists,
-    catalog: &Arc<RwLock<Catalog>>,
-) -> Children {
-    let (queue, catalog) = (queue.clone(), Arc::clone(catalog));
-    let on_change: OnChange = Arc::new(move |server| match server {
-        Some(server) => queue.add(server),
-        None => catalog.read().keys(Kind::Server).for_each(|key| queue.add(key.clone())),
-    });
-    macro_rules! watch {
-        ($name:literal) => {{
-            let listed = lists.add(&runtime.readiness, $name);
-            let (store, watch) = children::watch(runtime.client(), listed, Arc::clone(&on_change));
-            runtime.spawn_watch($name, async { Ok::<_, std::convert::Infallible>(watch.await) });
-            store
-        }};
+fn watch_children(runtime: &mut Runtime, queue: &WorkQueue<ObjectKey>, lists: &Lists) -> Arc<Children> {
+    let children: Arc<Children> = Arc::default();
+    for kind in ChildKind::ALL {
+        let listed = lists.add(&runtime.readiness, kind.gate());
+        let queue = queue.clone();
+        let watch = children::watch(runtime.client(), kind, Arc::clone(&children), listed, move |server| {
+            queue.add(server);
+        });
+        runtime.spawn_watch(kind.gate(), async { Ok::<_, std::convert::Infallible>(watch.await) });
     }
-    Children {
-        deployments: watch!("watch-deployments"),
-        services: watch!("watch-server-services"),
-        config_maps: watch!("watch-configmaps"),
-    }
+    children
 }
 
 fn reconcile_when_leading(
@@ -108,7 +95,7 @@ fn reconcile_when_leading(
     queue: WorkQueue<ObjectKey>,
     lists: Lists,
     catalog: Arc<RwLock<Catalog>>,
-    children: Children,
+    children: Arc<Children>,
 ) {
     let (client, drain, passes) = (runtime.client(), runtime.drain(), runtime.metrics.reconciles());
     runtime.spawn_writer("reconcile", move |leadership| async move {

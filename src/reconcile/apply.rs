@@ -1,31 +1,27 @@
-//! Writing: server-side apply of children and of statuses.
+//! Writing: server-side apply of children and of statuses, and deletion of children that are no longer wanted.
 //!
 //! A pass knows without a request whether a child is as it should be: the watch shows it, and [`drift`] compares. Only what
 //! differs is applied, so a restart with nothing changed and a pass after a status write nothing.
 //!
-//! Every apply says which object it means, and the API server holds it to that: the `uid` of the one that was seen, or
+//! Every write says which object it means, and the API server holds it to that: the `uid` of the one that was seen, or
 //! that there is none yet. So an object of the same name that somebody else made is never touched, not even in the moment
 //! between looking and writing, and forcing is safe: it only takes back fields of an object that is the operator's own.
 
-use std::fmt::Debug;
 use std::sync::Arc;
 
-use k8s_openapi::NamespaceResourceScope;
-use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::core::v1::{ConfigMap, Service};
-use kube::Resource;
-use kube::api::{Api, ApiResource, DynamicObject, GroupVersionKind, Patch, PatchParams};
+use kube::api::{
+    Api, ApiResource, DeleteParams, DynamicObject, GroupVersionKind, Patch, PatchParams, Preconditions,
+};
 use mcp_crds::kind::{API_VERSION, GROUP, Kind, VERSION};
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tracing::{debug, info};
 
-use super::build::{Children, Intent, labels};
-use super::dereference::Watched;
+use super::build::{self, Intent};
 use super::error::Answer;
 use super::identity::Identity;
 use super::{Context, Error, MANAGER, drift};
+use crate::children::{ChildKey, ChildKind, Found, Observed, Rollout, Sight};
 
 /// Holds a Deployment's replicas where an autoscaler decides about them. A field that its only manager no longer applies
 /// would fall back to its default.
@@ -37,9 +33,9 @@ const ABSENT: &str = "1";
 
 /// What became of a child.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Child<K> {
+pub(super) enum Child {
     /// It is the server's own, and as it should be.
-    Own(Arc<K>),
+    Own(Arc<Observed>),
     /// The name is taken: a sentence that says by whom. The object is left alone.
     Taken(String),
     /// The API server does not take it as it would be; what it said.
@@ -51,68 +47,126 @@ pub(super) enum Child<K> {
 }
 
 /// What became of all children: a status is written from nothing else.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Applied {
-    pub(super) config_map: Child<ConfigMap>,
-    pub(super) service: Child<Service>,
-    pub(super) deployment: Child<Deployment>,
+    children: Vec<(ChildKey, Child)>,
+    /// What this pass changed, for whoever is told.
+    pub(super) changes: Vec<Change>,
+}
+
+/// Something that a pass did to the children.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Change {
+    /// A child was made.
+    Created(ChildKey),
+    /// The Deployment was told to have another number of pods.
+    Scaled {
+        /// How many it was to have.
+        from: i32,
+        /// How many it is to have.
+        to: i32,
+    },
 }
 
 impl Applied {
     /// The children as they are, where a pass leaves them so.
-    pub(super) fn untouched(owner: &Identity, watched: Watched) -> Self {
-        Self {
-            config_map: as_seen(owner, watched.config_map),
-            service: as_seen(owner, watched.service),
-            deployment: as_seen(owner, watched.deployment),
+    pub(super) fn untouched(owner: &Identity, children: Vec<(ChildKey, Arc<Observed>)>) -> Self {
+        let own = children.into_iter().filter(|(_, child)| owner.stranger(child).is_none());
+        Self { children: own.map(|(key, child)| (key, Child::Own(child))).collect(), changes: Vec::new() }
+    }
+
+    /// The child of a kind of which there is at most one.
+    pub(super) fn of(&self, kind: ChildKind) -> &Child {
+        self.children.iter().find(|(key, _)| key.kind == kind).map_or(&Child::Absent, |(_, child)| child)
+    }
+
+    /// Every child that was asked for.
+    pub(super) fn all(&self) -> impl Iterator<Item = (&ChildKey, &Child)> {
+        self.children.iter().map(|(key, child)| (key, child))
+    }
+
+    /// Adds a child, or replaces it; they stand in the order in which they are written.
+    pub(super) fn put(&mut self, (key, child): (ChildKey, Child)) {
+        match self.children.binary_search_by(|(other, _)| other.cmp(&key)) {
+            Ok(at) => self.children.splice(at..=at, [(key, child)]).for_each(drop),
+            Err(at) => self.children.insert(at, (key, child)),
+        }
+    }
+
+    /// How far the pods have come.
+    pub(super) fn rollout(&self) -> Option<&Rollout> {
+        match self.of(ChildKind::Deployment) {
+            Child::Own(deployment) => deployment.rollout(),
+            _ => None,
         }
     }
 }
 
-fn as_seen<K: Resource>(owner: &Identity, child: Option<Arc<K>>) -> Child<K> {
-    match child {
-        Some(child) if owner.stranger(child.meta()).is_none() => Child::Own(child),
-        _ => Child::Absent,
-    }
-}
-
-/// Makes the children what they should be.
+/// Makes the children what they should be. `present` are those that there are, or that say so.
 pub(super) async fn children(
     context: &Context,
     owner: &Identity,
-    children: &Children,
-    watched: Watched,
+    wanted: &build::Children,
+    present: &[(ChildKey, Arc<Observed>)],
 ) -> Result<Applied, Error> {
-    let config_map = match &children.config_map {
-        Some(intent) => child(context, owner, intent, watched.config_map).await?,
-        None => Child::Absent,
-    };
-    let service = child(context, owner, &children.service, watched.service).await?;
-    let deployment = if children.config_map.is_some() && !matches!(config_map, Child::Own(_)) {
-        // Its pods would mount somebody else's ConfigMap, or wait for one that does not come.
-        as_seen(owner, watched.deployment)
-    } else {
-        hand_over_replicas(context, owner, &children.deployment, watched.deployment.as_deref()).await?;
-        child(context, owner, &children.deployment, watched.deployment).await?
-    };
-    Ok(Applied { config_map, service, deployment })
+    let orphans = present.iter().filter(|(key, child)| {
+        let is_wanted = wanted.intents.iter().any(|intent| intent.key() == key);
+        !is_wanted && !child.deleting && owner.controls(child)
+    });
+    // An autoscaler goes before the Deployment's replicas are taken back: the two would fight.
+    let (first, last): (Vec<_>, Vec<_>) =
+        orphans.partition(|(key, _)| key.kind == ChildKind::HorizontalPodAutoscaler);
+    for (key, child) in first {
+        delete(context, key, child).await?;
+    }
+    let mut applied = Applied::default();
+    for intent in &wanted.intents {
+        let child = match intent.key().kind {
+            // Its pods would mount somebody else's ConfigMap, or wait for one that does not come.
+            ChildKind::Deployment if !applied.has_settings(wanted) => {
+                context.children.find(intent.key()).map_or(Child::Absent, |found| as_seen(owner, found))
+            }
+            _ => child(context, owner, intent, &mut applied.changes).await?,
+        };
+        applied.put((intent.key().clone(), child));
+    }
+    // What pods may still use goes when they no longer are to.
+    if matches!(applied.of(ChildKind::Deployment), Child::Own(_)) {
+        for (key, child) in last {
+            delete(context, key, child).await?;
+        }
+    }
+    Ok(applied)
 }
 
-async fn child<K: Applicable>(
+impl Applied {
+    fn has_settings(&self, wanted: &build::Children) -> bool {
+        wanted.of(ChildKind::ConfigMap).is_none() || matches!(self.of(ChildKind::ConfigMap), Child::Own(_))
+    }
+}
+
+fn as_seen(owner: &Identity, found: Found) -> Child {
+    if owner.stranger(&found.observed).is_none() { Child::Own(found.observed) } else { Child::Absent }
+}
+
+async fn child(
     context: &Context,
     owner: &Identity,
     intent: &Intent,
-    watched: Option<Arc<K>>,
-) -> Result<Child<K>, Error> {
-    let target = Target::<K>::new(context, owner, intent.name());
-    if let Some(present) = watched {
-        return target.keep(owner, intent, present).await;
+    changes: &mut Vec<Change>,
+) -> Result<Child, Error> {
+    let target = Target::new(context, owner, intent.key());
+    if let Some(present) = context.children.find(intent.key()) {
+        return target.keep(intent, present, changes).await;
     }
     match target.apply(intent.json(), Precondition::Absent, MANAGER).await {
-        Ok(created) => Ok(Child::Own(created)),
+        Ok(created) => {
+            changes.push(Change::Created(intent.key().clone()));
+            Ok(Child::Own(created))
+        }
         // It is another's, or our own and the watch is late.
         Err(Answer::Conflict) => match target.get().await? {
-            Some(present) => target.keep(owner, intent, Arc::new(present)).await,
+            Some(present) => target.keep(intent, present, changes).await,
             None => Err(Answer::Conflict.into_error(&target.what)),
         },
         Err(answer) => settled(answer, &target.what),
@@ -120,7 +174,7 @@ async fn child<K: Applicable>(
 }
 
 /// What the status tells is no error of the pass.
-fn settled<K>(answer: Answer, what: &str) -> Result<Child<K>, Error> {
+fn settled(answer: Answer, what: &str) -> Result<Child, Error> {
     match answer {
         Answer::Refused(message) => Ok(Child::Refused(message)),
         Answer::Forbidden(message) => Ok(Child::Forbidden(message)),
@@ -128,46 +182,20 @@ fn settled<K>(answer: Answer, what: &str) -> Result<Child<K>, Error> {
     }
 }
 
-/// Before an autoscaler takes over, gives the present number of replicas a manager that keeps it.
-async fn hand_over_replicas(
-    context: &Context,
-    owner: &Identity,
-    intent: &Intent,
-    present: Option<&Deployment>,
-) -> Result<(), Error> {
-    let Some(present) = present.filter(|present| owner.stranger(&present.metadata).is_none()) else {
-        return Ok(());
-    };
-    let wanted =
-        intent.json().pointer("/metadata/annotations").and_then(|all| all.get(labels::REPLICAS_FROM));
-    let handed_over = present.metadata.annotations.as_ref().and_then(|all| all.get(labels::REPLICAS_FROM));
-    let replicas = present.spec.as_ref().and_then(|spec| spec.replicas);
-    let (Some(_), None, Some(replicas)) = (wanted, handed_over, replicas) else { return Ok(()) };
-    let target = Target::<Deployment>::new(context, owner, intent.name());
-    let body = json!({
-        "apiVersion": "apps/v1",
-        "kind": "Deployment",
-        "metadata": { "name": intent.name() },
-        "spec": { "replicas": replicas },
-    });
-    let uid = Precondition::Uid(present.metadata.uid.as_deref().unwrap_or_default());
-    let answer = target.apply(&body, uid, REPLICAS_MANAGER).await;
-    answer.map(drop).map_err(|answer| answer.into_error(&target.what))
-}
-
-/// A kind that servers consist of.
-trait Applicable:
-    Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + Serialize + DeserializeOwned
-{
-}
-
-impl<K> Applicable for K where
-    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
-        + Clone
-        + Debug
-        + Serialize
-        + DeserializeOwned
-{
+/// Deletes a child that the server controls and no longer wants.
+async fn delete(context: &Context, key: &ChildKey, child: &Observed) -> Result<(), Error> {
+    context.check_may_write()?;
+    let only_this = Preconditions { uid: Some(child.uid.to_string()), resource_version: None };
+    let params = DeleteParams { preconditions: Some(only_this), ..DeleteParams::background() };
+    let what = key.to_string();
+    match context.api(key).delete(&key.name, &params).await {
+        Ok(_) => {
+            info!(child = what, "deleted");
+            Ok(())
+        }
+        Err(kube::Error::Api(status)) if status.is_not_found() => Ok(()),
+        Err(error) => Err(Answer::of(error, &what).into_error(&what)),
+    }
 }
 
 /// Which object an apply means.
@@ -192,40 +220,71 @@ impl Precondition<'_> {
 }
 
 /// One child of a server.
-struct Target<'a, K> {
+struct Target<'a> {
     context: &'a Context,
-    api: Api<K>,
-    name: &'a str,
+    owner: &'a Identity,
+    key: &'a ChildKey,
     what: String,
 }
 
-impl<'a, K: Applicable> Target<'a, K> {
-    fn new(context: &'a Context, owner: &Identity, name: &'a str) -> Self {
-        let what = format!("{} \"{}/{name}\"", K::kind(&()), owner.namespace);
-        Self { context, api: Api::namespaced(context.client.clone(), &owner.namespace), name, what }
+impl<'a> Target<'a> {
+    fn new(context: &'a Context, owner: &'a Identity, key: &'a ChildKey) -> Self {
+        Self { context, owner, key, what: key.to_string() }
     }
 
     /// Makes a child that is there what it should be, if it is the owner's.
-    async fn keep(&self, owner: &Identity, intent: &Intent, present: Arc<K>) -> Result<Child<K>, Error> {
-        let meta = present.meta();
-        if let Some(stranger) = owner.stranger(meta) {
-            return Ok(Child::Taken(format!(
-                "{} \"{}\" is not this server's: {stranger}",
-                K::kind(&()),
-                self.name
-            )));
+    async fn keep(&self, intent: &Intent, present: Found, changes: &mut Vec<Change>) -> Result<Child, Error> {
+        let Found { observed, body } = present;
+        if let Some(stranger) = self.owner.stranger(&observed) {
+            let ChildKey { kind, name, .. } = self.key;
+            return Ok(Child::Taken(format!("{kind} \"{name}\" is not this server's: {stranger}")));
         }
-        let observed = serde_json::to_value(&*present).map_err(Error::Document)?;
         // What is being deleted cannot be mended; when it has gone, the watch says so.
-        if meta.deletion_timestamp.is_some() || drift::holds(intent.json(), &observed) {
-            return Ok(Child::Own(present));
+        if observed.deleting {
+            return Ok(Child::Own(observed));
         }
-        debug!(child = self.what, fields = ?drift::differing(intent.json(), &observed), "differs");
-        let uid = Precondition::Uid(meta.uid.as_deref().unwrap_or_default());
+        if observed.applied.as_deref() == Some(intent.fingerprint()) && self.owner.controls(&observed) {
+            let Some(body) = body else { return Ok(Child::Own(observed)) };
+            if self.agrees(intent, &body)? {
+                self.context.children.agrees(self.key, &observed);
+                return Ok(Child::Own(observed));
+            }
+        }
+        let uid = Precondition::Uid(&observed.uid);
+        if let Err(answer) = self.hand_over_replicas(intent, &observed).await {
+            return settled(answer, &self.what);
+        }
         match self.apply(intent.json(), uid, MANAGER).await {
-            Ok(applied) => Ok(Child::Own(applied)),
+            Ok(applied) => {
+                changes.extend(scaled(intent, &observed));
+                Ok(Child::Own(applied))
+            }
             Err(answer) => settled(answer, &self.what),
         }
+    }
+
+    fn agrees(&self, intent: &Intent, body: &str) -> Result<bool, Error> {
+        let observed: Value = serde_json::from_str(body).map_err(Error::Document)?;
+        let differing = drift::differing(self.key.kind, intent.json(), &observed);
+        if !differing.is_empty() {
+            debug!(child = self.what, fields = ?differing, "differs");
+        }
+        Ok(differing.is_empty())
+    }
+
+    /// Before an autoscaler takes over, gives the present number of replicas a manager that keeps it. An autoscaler does
+    /// nothing where there are none, so from there it takes over at its least.
+    async fn hand_over_replicas(&self, intent: &Intent, present: &Observed) -> Result<(), Answer> {
+        let Some(rollout) = present.rollout().filter(|rollout| !rollout.autoscaled) else { return Ok(()) };
+        let Some(least) = intent.least_replicas() else { return Ok(()) };
+        let replicas = if rollout.wanted == 0 { least } else { rollout.wanted };
+        let body = json!({
+            "apiVersion": self.key.kind.api_version(),
+            "kind": self.key.kind.as_str(),
+            "metadata": { "name": &*self.key.name },
+            "spec": { "replicas": replicas },
+        });
+        self.apply(&body, Precondition::Uid(&present.uid), REPLICAS_MANAGER).await.map(drop)
     }
 
     async fn apply(
@@ -233,27 +292,34 @@ impl<'a, K: Applicable> Target<'a, K> {
         body: &Value,
         precondition: Precondition<'_>,
         manager: &str,
-    ) -> Result<Arc<K>, Answer> {
+    ) -> Result<Arc<Observed>, Answer> {
         self.context.check_may_write().map_err(Answer::Failed)?;
         let body = precondition.add_to(body.clone());
         let params = PatchParams::apply(manager).force();
-        match self.api.patch(self.name, &params, &Patch::Apply(&body)).await {
-            Ok(applied) => {
-                info!(child = self.what, "applied");
-                Ok(Arc::new(applied))
-            }
-            Err(error) => Err(Answer::of(error, &self.what)),
-        }
+        let writing = self.context.children.writing(self.key.clone());
+        let answer = self.context.api(self.key).patch(&self.key.name, &params, &Patch::Apply(&body)).await;
+        let applied = answer.map_err(|error| Answer::of(error, &self.what))?;
+        info!(child = self.what, "applied");
+        let sight = Sight::of(self.key.clone(), applied);
+        Ok(if manager == MANAGER { writing.done(sight) } else { Arc::new(sight.observed) })
     }
 
-    async fn get(&self) -> Result<Option<K>, Error> {
-        let got = self.api.get_opt(self.name).await;
-        got.map_err(|error| Error::Request { what: self.what.clone(), source: Box::new(error) })
+    async fn get(&self) -> Result<Option<Found>, Error> {
+        let got = self.context.api(self.key).get_opt(&self.key.name).await;
+        let got = got.map_err(|error| Error::Request { what: self.what.clone(), source: Box::new(error) })?;
+        Ok(got.map(|object| Sight::of(self.key.clone(), object).into()))
     }
 }
 
+/// What an apply does to the number of pods.
+fn scaled(intent: &Intent, before: &Observed) -> Option<Change> {
+    let (from, to) = (before.rollout()?.wanted, intent.replicas()?);
+    (from != to).then_some(Change::Scaled { from, to })
+}
+
 /// Writes the status of one of our own kinds, whole: fields that are no longer in it go. It was decided from the document
-/// `seen`.
+/// `seen`. Gives
+/// the object's version after it.
 ///
 /// The API server takes no precondition on the `uid` here. A status that reaches an object made anew in that very moment
 /// is put right by that object's own pass.
@@ -262,7 +328,7 @@ pub(super) async fn status(
     identity: &Identity,
     seen: &Arc<str>,
     status: &impl Serialize,
-) -> Result<(), Error> {
+) -> Result<Option<String>, Error> {
     context.check_may_write()?;
     let status = serde_json::to_value(status).map_err(Error::Document)?;
     let body = json!({
@@ -280,10 +346,10 @@ pub(super) async fn status(
         let body = json!({ "status": &status });
         answer = api.patch_status(&identity.name, &params, &Patch::Merge(&body)).await;
     }
-    answer.map_err(|error| Answer::of(error, &what).into_error(&what))?;
+    let written = answer.map_err(|error| Answer::of(error, &what).into_error(&what))?;
     context.written.put(&identity.key(), seen, status);
     debug!(object = what, "status written");
-    Ok(())
+    Ok(written.metadata.resource_version)
 }
 
 /// Whether the stored object has values of types that its kind does not know: it was stored under an older schema. Such an
@@ -302,6 +368,10 @@ pub(super) fn own_kind(context: &Context, identity: &Identity) -> Api<DynamicObj
 }
 
 impl Context {
+    fn api(&self, key: &ChildKey) -> Api<DynamicObject> {
+        Api::namespaced_with(self.client.clone(), &key.namespace, &key.kind.resource())
+    }
+
     pub(super) fn check_may_write(&self) -> Result<(), Error> {
         if (self.may_write)() { Ok(()) } else { Err(Error::NotLeading) }
     }

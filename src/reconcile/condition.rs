@@ -13,16 +13,18 @@ pub(super) enum Type {
     Ready,
     DeploymentReady,
     ServiceReady,
+    IngressReady,
     ConfigurationValid,
     Accepted,
     ServiceResolved,
 }
 
 impl Type {
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 7] = [
         Self::Ready,
         Self::DeploymentReady,
         Self::ServiceReady,
+        Self::IngressReady,
         Self::ConfigurationValid,
         Self::Accepted,
         Self::ServiceResolved,
@@ -33,6 +35,7 @@ impl Type {
             Self::Ready => "Ready",
             Self::DeploymentReady => "DeploymentReady",
             Self::ServiceReady => "ServiceReady",
+            Self::IngressReady => "IngressReady",
             Self::ConfigurationValid => "ConfigurationValid",
             Self::Accepted => "Accepted",
             Self::ServiceResolved => "ServiceResolved",
@@ -53,6 +56,10 @@ pub(super) fn own(stored: Vec<Condition>) -> Vec<Condition> {
 pub enum Reason {
     /// An object is offered by every server that selects it.
     Accepted,
+    /// The Ingress has an address.
+    AddressAssigned,
+    /// No ingress controller has given the Ingress an address.
+    AddressPending,
     /// Enough pods are available.
     Available,
     /// The bridge that carries a stdio server's messages over HTTP is not there.
@@ -101,6 +108,8 @@ impl Reason {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Accepted => "Accepted",
+            Self::AddressAssigned => "AddressAssigned",
+            Self::AddressPending => "AddressPending",
             Self::Available => "Available",
             Self::BridgeNotAvailable => "BridgeNotAvailable",
             Self::CatalogTooLarge => "CatalogTooLarge",

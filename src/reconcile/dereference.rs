@@ -2,15 +2,11 @@
 
 use std::sync::Arc;
 
-use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::core::v1::{ConfigMap, Service};
-use kube::Resource;
-use kube::runtime::reflector::{ObjectRef, Store};
 use mcp_crds::catalog::{self, Catalog, Conflict, Id, ObjectKey};
 
 use super::Context;
-use super::build::config::config_map_name;
 use super::identity::Identity;
+use crate::children::{ChildKey, Observed};
 
 /// A server, what it selects, and what it consists of now.
 #[derive(Debug, Clone)]
@@ -20,7 +16,8 @@ pub(super) struct Dereferenced {
     /// The object, as compact JSON.
     pub(super) document: Arc<str>,
     pub(super) offered: Offered,
-    pub(super) watched: Watched,
+    /// The children that are its own, or say so.
+    pub(super) children: Vec<(ChildKey, Arc<Observed>)>,
 }
 
 /// What a server's selector picks up.
@@ -40,14 +37,6 @@ pub(crate) struct Offer {
     pub(crate) document: Arc<str>,
 }
 
-/// The children as watched; each `None` where the watch shows none of that name.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Watched {
-    pub(super) deployment: Option<Arc<Deployment>>,
-    pub(super) service: Option<Arc<Service>>,
-    pub(super) config_map: Option<Arc<ConfigMap>>,
-}
-
 /// `None` where there is no such server.
 pub(super) fn server(key: &ObjectKey, context: &Context) -> Option<Dereferenced> {
     let catalog = context.catalog.read();
@@ -55,13 +44,8 @@ pub(super) fn server(key: &ObjectKey, context: &Context) -> Option<Dereferenced>
     let (identity, deleting, document) = (Identity::of(entry), entry.deleting, Arc::clone(&entry.document));
     let offered = offered(&catalog, key);
     drop(catalog);
-    let (namespace, name) = (&key.namespace, &key.id.name);
-    let watched = Watched {
-        deployment: find(&context.children.deployments, namespace, name),
-        service: find(&context.children.services, namespace, name),
-        config_map: find(&context.children.config_maps, namespace, &config_map_name(name)),
-    };
-    Some(Dereferenced { identity, deleting, document, offered, watched })
+    let children = context.children.of(key);
+    Some(Dereferenced { identity, deleting, document, offered, children })
 }
 
 fn offered(catalog: &Catalog, key: &ObjectKey) -> Offered {
@@ -76,11 +60,4 @@ fn offered(catalog: &Catalog, key: &ObjectKey) -> Offered {
         served: offers.served.into_iter().map(offer).collect(),
         left_out: offers.left_out.into_iter().map(|(entry, why)| (entry.key.id.clone(), why)).collect(),
     }
-}
-
-fn find<K>(store: &Store<K>, namespace: &str, name: &str) -> Option<Arc<K>>
-where
-    K: Resource<DynamicType = ()> + Clone + 'static,
-{
-    store.get(&ObjectRef::new(name).within(namespace))
 }

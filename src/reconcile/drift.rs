@@ -12,30 +12,63 @@ use std::collections::BTreeSet;
 use mcp_crds::validate::quantity::Quantity;
 use serde_json::Value;
 
-/// Whether everything in `intent` stands in `observed`.
-pub(super) fn holds(intent: &Value, observed: &Value) -> bool {
-    within("", intent, Some(observed))
+use crate::children::{ChildKind, comparable};
+
+/// Fields of `intent`, from the root, that do not stand in `observed`, of which there is only what [`comparable`] leaves.
+/// None where everything does.
+pub(super) fn differing(kind: ChildKind, intent: &Value, observed: &Value) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    let intent = comparable(kind, intent.clone());
+    collect(kind, String::new(), "", &intent, Some(observed), &mut found);
+    found
 }
 
-fn within(field: &str, intent: &Value, observed: Option<&Value>) -> bool {
+fn collect(
+    kind: ChildKind,
+    path: String,
+    field: &str,
+    intent: &Value,
+    observed: Option<&Value>,
+    found: &mut BTreeSet<String>,
+) {
+    match (intent, observed) {
+        (Value::Object(intent), Some(Value::Object(observed)))
+            if !has_quantities(field) && !is_whole(field) =>
+        {
+            for (key, value) in intent {
+                let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+                collect(kind, path, key, value, observed.get(key), found);
+            }
+        }
+        _ if within(kind, field, intent, observed) => {}
+        _ => {
+            found.insert(path);
+        }
+    }
+}
+
+fn within(kind: ChildKind, field: &str, intent: &Value, observed: Option<&Value>) -> bool {
     match (intent, observed) {
         (intent, None | Some(Value::Null)) => is_zero(intent),
         (Value::Object(intent), Some(Value::Object(observed))) => {
             let added = || observed.iter().any(|(key, value)| !intent.contains_key(key) && !is_zero(value));
             let hold = intent.iter().all(|(key, value)| {
                 let at = if has_quantities(field) { field } else { key };
-                within(at, value, observed.get(key))
+                within(kind, at, value, observed.get(key))
             });
             hold && !(is_whole(field) && added())
         }
-        (Value::Array(intent), Some(Value::Array(observed))) => match merge_keys(field) {
+        (Value::Array(intent), Some(Value::Array(observed))) => match merge_keys(kind, field) {
             Some(keys) => intent.iter().all(|wanted| {
                 let same = |other: &&Value| keys.iter().all(|key| wanted.get(key) == other.get(key));
-                observed.iter().find(same).is_some_and(|found| within("", wanted, Some(found)))
+                observed.iter().find(same).is_some_and(|found| within(kind, "", wanted, Some(found)))
             }),
             None => {
-                intent.len() == observed.len()
-                    && intent.iter().zip(observed).all(|(wanted, found)| within("", wanted, Some(found)))
+                let same = |wanted: &Value, found: &Value| {
+                    within(kind, "", wanted, Some(found))
+                        && (may_have_more(kind) || within(kind, "", found, Some(wanted)))
+                };
+                intent.len() == observed.len() && intent.iter().zip(observed).all(|(a, b)| same(a, b))
             }
         },
         (intent, Some(observed)) => {
@@ -58,8 +91,9 @@ fn is_zero(value: &Value) -> bool {
 
 /// By what server-side apply merges the lists of this name (`x-kubernetes-list-map-keys` in the kinds that the operator
 /// makes). A key that an element lacks must be lacking in the other too.
-fn merge_keys(field: &str) -> Option<&'static [&'static str]> {
+fn merge_keys(kind: ChildKind, field: &str) -> Option<&'static [&'static str]> {
     Some(match field {
+        "ports" if kind == ChildKind::NetworkPolicy => return None,
         "containers" | "initContainers" | "env" | "volumes" | "imagePullSecrets" => &["name"],
         "volumeMounts" => &["mountPath"],
         // Of a container the first, of a Service the second.
@@ -70,10 +104,19 @@ fn merge_keys(field: &str) -> Option<&'static [&'static str]> {
     })
 }
 
+/// Whether the API server fills in fields of elements of lists that have one owner as a whole. In the kinds where it does not,
+/// a field that such an element has beyond the intent changes what the operator says.
+fn may_have_more(kind: ChildKind) -> bool {
+    !matches!(kind, ChildKind::NetworkPolicy | ChildKind::Ingress | ChildKind::HorizontalPodAutoscaler)
+}
+
 /// Maps that have one owner as a whole (`x-kubernetes-map-type: atomic`): there a member that somebody added changes what
 /// the operator says.
 fn is_whole(field: &str) -> bool {
-    matches!(field, "selector" | "labelSelector" | "matchLabels" | "nodeSelector")
+    matches!(
+        field,
+        "selector" | "labelSelector" | "podSelector" | "namespaceSelector" | "matchLabels" | "nodeSelector"
+    )
 }
 
 /// Maps whose values are quantities.
@@ -87,36 +130,6 @@ fn is_quantity(field: &str) -> bool {
 
 fn equal_quantities(a: &Value, b: &Value) -> bool {
     matches!((Quantity::from_json(a), Quantity::from_json(b)), (Ok(a), Ok(b)) if a == b)
-}
-
-/// Fields of `intent`, from the root, that do not hold; for a log line.
-pub(super) fn differing(intent: &Value, observed: &Value) -> BTreeSet<String> {
-    let mut found = BTreeSet::new();
-    collect(String::new(), "", intent, Some(observed), &mut found);
-    found
-}
-
-fn collect(
-    path: String,
-    field: &str,
-    intent: &Value,
-    observed: Option<&Value>,
-    found: &mut BTreeSet<String>,
-) {
-    match (intent, observed) {
-        (Value::Object(intent), Some(Value::Object(observed)))
-            if !has_quantities(field) && !is_whole(field) =>
-        {
-            for (key, value) in intent {
-                let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
-                collect(path, key, value, observed.get(key), found);
-            }
-        }
-        _ if within(field, intent, observed) => {}
-        _ => {
-            found.insert(path);
-        }
-    }
 }
 
 #[cfg(test)]

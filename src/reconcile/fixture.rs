@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use k8s_openapi::api::apps::v1::Deployment;
 use mcp_crds::catalog::{Entry, Id};
 use mcp_crds::kind::Kind;
 use mcp_crds::validate::{Operation, object};
@@ -12,6 +11,7 @@ use serde_json::{Value, json};
 use super::dereference::{Offer, Offered};
 use super::identity::Identity;
 use super::validate::ValidServer;
+use crate::children::{ChildKind, Sight};
 
 /// When everything in these tests happens, in seconds.
 pub(crate) const NOW: i64 = 1_800_000_000;
@@ -86,9 +86,9 @@ pub(crate) fn offered(objects: &[(Kind, Value)]) -> Offered {
 }
 
 /// A Deployment of `wanted` replicas, of which `available` are.
-pub(crate) fn mk_deployment(wanted: i32, available: i32) -> Deployment {
+pub(crate) fn mk_deployment(wanted: i32, available: i32) -> Value {
     let holds = if available >= wanted { "True" } else { "False" };
-    serde_json::from_value(json!({
+    json!({
         "apiVersion": "apps/v1",
         "kind": "Deployment",
         "metadata": { "name": "main", "namespace": "team", "uid": "uid-of-deployment", "generation": 1 },
@@ -100,6 +100,11 @@ pub(crate) fn mk_deployment(wanted: i32, available: i32) -> Deployment {
             "availableReplicas": available,
             "conditions": [{ "type": "Available", "status": holds }],
         },
-    }))
-    .unwrap()
+    })
+}
+
+/// A child as a watch shows it.
+pub(crate) fn sight(object: &Value) -> Sight {
+    let kind = ChildKind::ALL.into_iter().find(|kind| object["kind"] == kind.as_str()).expect("a child");
+    Sight::read(kind, serde_json::from_value(object.clone()).unwrap()).expect("a name and a namespace")
 }

@@ -3,12 +3,10 @@
 use std::fmt;
 use std::sync::Arc;
 
-use kube::api::ObjectMeta;
 use mcp_crds::catalog::{Entry, ObjectKey};
 use mcp_crds::kind::Kind;
 
-use super::MANAGER;
-use super::build::labels;
+use crate::children::{Observed, Owner};
 
 /// Which object a pass is about. An object of the same name that is made later is another one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,19 +38,20 @@ impl Identity {
     ///
     /// A child without any controller that carries the operator's labels for this server is its own again: deleting a
     /// server with `--cascade=orphan` leaves such.
-    pub(super) fn stranger(&self, child: &ObjectMeta) -> Option<Stranger> {
-        let controller = child.owner_references.iter().flatten().find(|owner| owner.controller == Some(true));
-        if let Some(controller) = controller {
-            let own = *controller.uid == *self.uid;
-            return (!own).then(|| Stranger::Controller(controller.kind.clone(), controller.name.clone()));
+    pub(super) fn stranger(&self, child: &Observed) -> Option<Stranger> {
+        match &child.owner {
+            Owner::Controller { uid, .. } if *uid == self.uid => None,
+            Owner::Controller { kind, name, .. } => Some(Stranger::Controller(kind.clone(), name.clone())),
+            Owner::Labels(server) if **server == *self.name => None,
+            Owner::Labels(server) => Some(Stranger::Server(server.clone())),
+            Owner::Manager(Some(manager)) => Some(Stranger::Manager(manager.clone())),
+            Owner::Manager(None) => Some(Stranger::Unknown),
         }
-        let label = |key: &str| child.labels.as_ref()?.get(key).map(String::as_str);
-        if label(labels::MANAGED_BY) == Some(MANAGER) && label(labels::INSTANCE) == Some(&self.name) {
-            return None;
-        }
-        let label = label(labels::MANAGED_BY).filter(|manager| *manager != MANAGER);
-        let writer = child.managed_fields.iter().flatten().find_map(|entry| entry.manager.as_deref());
-        Some(label.or(writer).map_or(Stranger::Unknown, |manager| Stranger::Manager(manager.to_owned())))
+    }
+
+    /// Whether a child has this server as its controller, so that it may be deleted for it.
+    pub(super) fn controls(&self, child: &Observed) -> bool {
+        matches!(&child.owner, Owner::Controller { uid, .. } if *uid == self.uid)
     }
 }
 
@@ -66,9 +65,11 @@ impl fmt::Display for Identity {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Stranger {
     /// Kind and name of its controller.
-    Controller(String, String),
+    Controller(Box<str>, Box<str>),
+    /// The server of another name that it is labelled for.
+    Server(Box<str>),
     /// Who manages its fields.
-    Manager(String),
+    Manager(Box<str>),
     /// Nobody says.
     Unknown,
 }
@@ -77,6 +78,7 @@ impl fmt::Display for Stranger {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Controller(kind, name) => write!(f, "it belongs to {kind} \"{name}\""),
+            Self::Server(name) => write!(f, "it is labelled for MCPServer \"{name}\""),
             Self::Manager(manager) => write!(f, "it was made by \"{manager}\""),
             Self::Unknown => f.write_str("it was made by somebody else"),
         }

@@ -23,10 +23,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::core::v1::{ConfigMap, Service};
 use kube::Client;
-use kube::runtime::reflector::Store;
 use mcp_crds::catalog::{Catalog, ObjectKey};
 use mcp_crds::kind::Kind;
 use parking_lot::RwLock;
@@ -34,6 +31,8 @@ use parking_lot::RwLock;
 pub use condition::Reason;
 pub use error::{Error, Retry};
 pub use written::Written;
+
+use crate::children::Children;
 
 /// The field manager of every write. It never changes: server-side apply would take a new name for a stranger.
 pub const MANAGER: &str = "mcp-operator";
@@ -45,7 +44,7 @@ pub struct Context {
     /// Every object of the four kinds, with its document.
     pub catalog: Arc<RwLock<Catalog>>,
     /// What servers consist of, as watched.
-    pub children: Children,
+    pub children: Arc<Children>,
     /// Whether this replica may write. Asked before every write.
     pub may_write: Arc<dyn Fn() -> bool + Send + Sync>,
     /// The time.
@@ -58,17 +57,6 @@ impl fmt::Debug for Context {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Context").finish_non_exhaustive()
     }
-}
-
-/// What servers consist of, as the watches hold it: the objects with the label `app.kubernetes.io/managed-by=mcp-operator`.
-#[derive(Debug, Clone)]
-pub struct Children {
-    /// Their Deployments.
-    pub deployments: Store<Deployment>,
-    /// Their Services.
-    pub services: Store<Service>,
-    /// Their ConfigMaps.
-    pub config_maps: Store<ConfigMap>,
 }
 
 /// When an object whose pass succeeded is due again, beside when something about it changes.
@@ -98,6 +86,6 @@ pub async fn reconcile(key: &ObjectKey, context: &Context) -> Result<Outcome, Er
 }
 
 #[cfg(test)]
-mod fixture;
+pub(crate) mod fixture;
 #[cfg(test)]
 mod tests;

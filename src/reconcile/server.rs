@@ -22,7 +22,7 @@ use super::{Context, Error, Outcome, finalize};
 const FIRST_STATUS: SignedDuration = SignedDuration::from_secs(2);
 
 /// After how long a name that is taken is tried again: nothing watches somebody else's objects.
-const TAKEN: Duration = Duration::from_secs(60);
+const TAKEN: Duration = Duration::from_secs(30);
 
 /// After how long a child that the API server does not take is tried again, in case its rules have changed.
 const REFUSED: Duration = Duration::from_secs(300);
@@ -65,20 +65,28 @@ pub(super) async fn reconcile(key: &ObjectKey, context: &Context) -> Result<Outc
         context.written.forget(key);
         return Ok(Outcome::AwaitChange);
     };
-    let Dereferenced { identity, deleting, document: seen, offered, watched } = found;
-    let document: Value = serde_json::from_str(&seen).map_err(Error::Document)?;
+    let Dereferenced { identity, deleting, document: seen, offered, children: present } = found;
+    let mut document: Value = serde_json::from_str(&seen).map_err(Error::Document)?;
     let written = context.written.status(key, &seen);
     let stored = stored_status(written.as_ref().or_else(|| document.get("status")));
     let now = (context.clock)();
     if deleting {
-        write_status(context, &identity, &seen, status::terminating(&identity, &stored, now), stored).await?;
+        let status = status::terminating(&identity, &stored, now);
+        let written = write_status(context, &identity, &seen, status, stored).await?;
+        if let (Some(now), Some(version)) = (written, document.pointer_mut("/metadata/resourceVersion")) {
+            *version = now.into();
+        }
         finalize::release(context, &identity, &document).await?;
         return Ok(Outcome::AwaitChange);
     }
     let plan = Plan::new(&identity, &document, &offered);
+    // What breaks rules may not take any write but that of its status.
+    if plan.server().is_some() {
+        finalize::keep(context, &identity, &document).await?;
+    }
     let children = match &plan {
-        Plan::Image(_, children) => apply::children(context, &identity, children, watched).await?,
-        Plan::Invalid(_) | Plan::WithoutImage(_) => Applied::untouched(&identity, watched),
+        Plan::Image(_, wanted) => apply::children(context, &identity, wanted, &present).await?,
+        Plan::Invalid(_) | Plan::WithoutImage(_) => Applied::untouched(&identity, present),
     };
     if let Some(wait) = first_status_waits(&children, &stored, now) {
         return Ok(Outcome::After(wait));
@@ -93,27 +101,28 @@ fn stored_status(status: Option<&Value>) -> MCPServerStatus {
     status.and_then(|status| MCPServerStatus::deserialize(status).ok()).unwrap_or_default()
 }
 
-/// Writes a status where anything in it but times has changed: the times of what has not are the stored ones.
+/// Writes a status where anything in it but times has changed: the times of what has not are the stored ones. Gives the
+/// object's version after it.
 async fn write_status(
     context: &Context,
     identity: &Identity,
     seen: &Arc<str>,
     status: MCPServerStatus,
     stored: MCPServerStatus,
-) -> Result<(), Error> {
+) -> Result<Option<String>, Error> {
     if status == status::own_part(stored) {
-        return Ok(());
+        return Ok(None);
     }
     apply::status(context, identity, seen, &status).await
 }
 
 /// Whether a first status is better written a little later: the Deployment is about to report its pods.
 fn first_status_waits(children: &Applied, stored: &MCPServerStatus, now: Timestamp) -> Option<Duration> {
-    let Child::Own(deployment) = &children.deployment else { return None };
-    if stored.observed_generation.is_some() || status::has_reported(deployment) {
+    let rollout = children.rollout()?;
+    if stored.observed_generation.is_some() || rollout.has_reported() {
         return None;
     }
-    let created = deployment.metadata.creation_timestamp.as_ref()?.0;
+    let created = rollout.created?;
     let left = created.checked_add(FIRST_STATUS).ok()?.duration_since(now);
     // A clock that is behind the API server's must not make it wait for long.
     Duration::try_from(left.min(FIRST_STATUS)).ok().filter(|left| !left.is_zero())
@@ -121,33 +130,20 @@ fn first_status_waits(children: &Applied, stored: &MCPServerStatus, now: Timesta
 
 /// When to look at children again that are not as they should be, and that no watch tells about.
 fn outcome(identity: &Identity, children: &Applied) -> Result<Outcome, Error> {
-    let troubles = [trouble(&children.config_map), trouble(&children.service), trouble(&children.deployment)];
-    if let Some(Trouble::Forbidden(message)) =
-        troubles.iter().flatten().find(|trouble| matches!(trouble, Trouble::Forbidden(_)))
-    {
-        return Err(Error::Refused {
-            what: format!("a child of {identity}"),
-            message: (*message).to_owned(),
-        });
+    let mut wait: Option<Duration> = None;
+    for (_, child) in children.all() {
+        let again = match child {
+            Child::Own(_) | Child::Absent => continue,
+            Child::Taken(_) => TAKEN,
+            Child::Refused(_) => REFUSED,
+            Child::Forbidden(message) => {
+                return Err(Error::Refused {
+                    what: format!("a child of {identity}"),
+                    message: message.clone(),
+                });
+            }
+        };
+        wait = Some(wait.map_or(again, |wait| wait.min(again)));
     }
-    let waits = troubles.iter().flatten().map(|trouble| match trouble {
-        Trouble::Taken => TAKEN,
-        Trouble::Refused | Trouble::Forbidden(_) => REFUSED,
-    });
-    Ok(waits.min().map_or(Outcome::AwaitChange, Outcome::After))
-}
-
-enum Trouble<'a> {
-    Taken,
-    Refused,
-    Forbidden(&'a str),
-}
-
-fn trouble<K>(child: &Child<K>) -> Option<Trouble<'_>> {
-    match child {
-        Child::Own(_) | Child::Absent => None,
-        Child::Taken(_) => Some(Trouble::Taken),
-        Child::Refused(_) => Some(Trouble::Refused),
-        Child::Forbidden(message) => Some(Trouble::Forbidden(message)),
-    }
+    Ok(wait.map_or(Outcome::AwaitChange, Outcome::After))
 }

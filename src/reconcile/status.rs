@@ -3,19 +3,18 @@
 use std::fmt::Write as _;
 
 use jiff::Timestamp;
-use k8s_openapi::api::apps::v1::{Deployment, DeploymentCondition};
-use k8s_openapi::api::core::v1::Service;
 use mcp_crds::kind::Kind;
-use mcp_crds::v1alpha1::{MCPServerSpec, MCPServerStatus, Phase, ProbeType, Transport};
+use mcp_crds::v1alpha1::{self, MCPServerSpec, MCPServerStatus, Phase, ProbeType, Transport};
 
 use super::apply::{Applied, Child};
 use super::build::config::CatalogFile;
-use super::build::labels;
+use super::build::{ingress, labels};
 use super::condition::{Reason, Type, Verdict, own, whole_seconds};
 use super::dereference::Offered;
 use super::identity::Identity;
 use super::server::Plan;
 use super::validate::Invalid;
+use crate::children::{ChildKind, Facts as ChildFacts, Rollout};
 
 /// What a pass found out.
 #[derive(Debug)]
@@ -29,22 +28,13 @@ pub(super) struct Facts<'a> {
 /// The status of a server, given the one that is stored. Equal to the part of it that passes write ([`own_part`]) where
 /// nothing but time has passed.
 pub(super) fn server(facts: &Facts<'_>, stored: &MCPServerStatus, now: Timestamp) -> MCPServerStatus {
-    let configuration = configuration(facts);
-    let service = child(&facts.children.service, "Service", |service| {
-        Verdict::yes(Reason::Created, format!("Service \"{}\" stands in front of the pods", name(service)))
-    });
-    let deployment = child(&facts.children.deployment, "Deployment", deployment);
-    let (ready, phase) = ready(facts, [&configuration, &service, &deployment]);
     let generation = facts.identity.generation;
-    let conditions = [
-        (Type::Ready, ready),
-        (Type::DeploymentReady, deployment),
-        (Type::ServiceReady, service),
-        (Type::ConfigurationValid, configuration),
-    ];
+    let conditions = conditions(facts);
+    let (ready, phase) = ready(facts, &conditions);
+    let conditions = std::iter::once((Type::Ready, ready)).chain(conditions);
     let conditions = conditions
         .map(|(type_, verdict)| verdict.condition(type_, generation, &stored.conditions, now))
-        .into();
+        .collect();
     let mut status = describe(facts, stored);
     status.conditions = conditions;
     status.observed_generation = Some(generation);
@@ -67,14 +57,6 @@ pub(super) fn own_part(mut stored: MCPServerStatus) -> MCPServerStatus {
     stored.conditions = own(stored.conditions);
     stored.last_probe_time = None;
     stored
-}
-
-/// Whether the Deployment has reported all pods that it is to have, so that a first status is worth writing.
-pub(super) fn has_reported(deployment: &Deployment) -> bool {
-    let wanted = wanted_replicas(deployment);
-    let status = deployment.status.as_ref();
-    let seen = status.and_then(|status| status.observed_generation) >= deployment.metadata.generation;
-    seen && status.and_then(|status| status.replicas).unwrap_or(0) >= wanted
 }
 
 fn in_phase(
@@ -108,12 +90,9 @@ fn describe(facts: &Facts<'_>, stored: &MCPServerStatus) -> MCPServerStatus {
         status.resources = count(Kind::Resource);
         status.catalog_revision = Some(revision.clone());
     }
-    let pods = match &facts.children.deployment {
-        Child::Own(deployment) => deployment.status.as_ref(),
-        _ => None,
-    };
-    status.replicas = pods.and_then(|pods| pods.replicas).unwrap_or(0);
-    status.ready_replicas = pods.and_then(|pods| pods.ready_replicas).unwrap_or(0);
+    let rollout = facts.children.rollout();
+    status.replicas = rollout.map_or(0, |rollout| rollout.replicas);
+    status.ready_replicas = rollout.map_or(0, |rollout| rollout.ready);
     status
 }
 
@@ -121,7 +100,8 @@ fn address(identity: &Identity, spec: &MCPServerSpec) -> MCPServerStatus {
     let endpoint = format!("http://{}.{}.svc.cluster.local:{}", identity.name, identity.namespace, spec.port);
     MCPServerStatus {
         selector: Some(labels::selector_text(&identity.name)),
-        url: reachable(spec).then(|| format!("{endpoint}{}", spec.path)),
+        url: reachable(spec)
+            .then(|| ingress::url(spec).unwrap_or_else(|| format!("{endpoint}{}", spec.path))),
         endpoint: Some(endpoint),
         ..MCPServerStatus::default()
     }
@@ -140,7 +120,7 @@ fn configuration(facts: &Facts<'_>) -> Verdict {
         }
         Plan::Image(server, built) => (server, built),
     };
-    match (&facts.children.config_map, &built.catalog) {
+    match (facts.children.of(ChildKind::ConfigMap), &built.catalog) {
         (Child::Own(_) | Child::Absent, CatalogFile::TooLarge { bytes }) => Verdict::no(
             Reason::CatalogTooLarge,
             format!("catalog.json would be {bytes} bytes, more than a ConfigMap holds, and is left out"),
@@ -148,7 +128,8 @@ fn configuration(facts: &Facts<'_>) -> Verdict {
         (Child::Own(_) | Child::Absent, _) => {
             Verdict::yes(Reason::Valid, notes(server.spec(), facts.offered))
         }
-        (other, _) => child(other, "ConfigMap", |_| Verdict::yes(Reason::Valid, "")),
+        (other, _) => trouble(ChildKind::ConfigMap, other)
+            .unwrap_or_else(|| Verdict::yes(Reason::Valid, notes(server.spec(), facts.offered))),
     }
 }
 
@@ -171,76 +152,116 @@ fn notes(spec: &MCPServerSpec, offered: &Offered) -> String {
     notes
 }
 
+/// All conditions but `Ready`, in the order in which they stand.
+fn conditions(facts: &Facts<'_>) -> Vec<(Type, Verdict)> {
+    let mut conditions = vec![
+        (Type::DeploymentReady, of_child(facts, ChildKind::Deployment, || deployment(facts))),
+        (Type::ServiceReady, of_child(facts, ChildKind::Service, || service(facts.identity))),
+    ];
+    let spec = facts.plan.server().map(super::validate::ValidServer::spec);
+    if let Some(wanted) = spec.and_then(|spec| spec.ingress.as_ref()) {
+        conditions
+            .push((Type::IngressReady, of_child(facts, ChildKind::Ingress, || ingress_of(facts, wanted))));
+    }
+    conditions.push((Type::ConfigurationValid, configuration(facts)));
+    conditions
+}
+
 /// What is to be said of a child; `own` speaks where it is the server's.
-fn child<K>(child: &Child<K>, kind: &str, own: impl FnOnce(&K) -> Verdict) -> Verdict {
-    match child {
-        Child::Own(child) => own(child),
+fn of_child(facts: &Facts<'_>, kind: ChildKind, own: impl FnOnce() -> Verdict) -> Verdict {
+    trouble(kind, facts.children.of(kind)).unwrap_or_else(own)
+}
+
+/// Why a child that was asked for is not there as it should be.
+fn trouble(kind: ChildKind, child: &Child) -> Option<Verdict> {
+    Some(match child {
+        Child::Own(_) => return None,
         Child::Taken(message) => Verdict::no(Reason::NameTaken, message.clone()),
         Child::Refused(message) => Verdict::no(Reason::Refused, message.clone()),
         Child::Forbidden(message) => Verdict::no(Reason::Forbidden, message.clone()),
         Child::Absent => Verdict::no(Reason::NotCreated, format!("there is no {kind}")),
+    })
+}
+
+fn service(identity: &Identity) -> Verdict {
+    Verdict::yes(Reason::Created, format!("Service \"{}\" stands in front of the pods", identity.name))
+}
+
+fn ingress_of(facts: &Facts<'_>, wanted: &v1alpha1::Ingress) -> Verdict {
+    let root = ingress::root(wanted);
+    match facts.children.of(ChildKind::Ingress) {
+        Child::Own(child) if child.facts == (ChildFacts::Ingress { addressed: true }) => {
+            Verdict::yes(Reason::AddressAssigned, format!("{root} leads to the Service"))
+        }
+        _ => Verdict::no(
+            Reason::AddressPending,
+            format!(
+                "no ingress controller has reported an address for {root}; spec.ingress.className says which one should"
+            ),
+        ),
     }
 }
 
-fn deployment(deployment: &Deployment) -> Verdict {
-    let wanted = wanted_replicas(deployment);
-    let status = deployment.status.clone().unwrap_or_default();
-    let conditions = status.conditions.as_deref().unwrap_or_default();
-    let find = |type_: &str| conditions.iter().find(|condition| condition.type_ == type_);
-    let said = |condition: &DeploymentCondition| condition.message.clone().unwrap_or_default();
-    let available = format!("{} of {wanted} replicas are available", status.available_replicas.unwrap_or(0));
-    if wanted == 0 {
+fn deployment(facts: &Facts<'_>) -> Verdict {
+    match facts.children.rollout() {
+        Some(rollout) => pods(rollout),
+        None => Verdict::no(Reason::NotCreated, "there is no Deployment"),
+    }
+}
+
+fn pods(rollout: &Rollout) -> Verdict {
+    let available = format!("{} of {} replicas are available", rollout.available, rollout.wanted);
+    if rollout.wanted == 0 {
         return Verdict::yes(Reason::ScaledToZero, "no replicas are wanted");
     }
-    if let Some(failure) = find("ReplicaFailure").filter(|condition| condition.status == "True") {
-        return Verdict::no(Reason::ReplicaFailure, said(failure));
+    if let Some(failure) = &rollout.replica_failure {
+        return Verdict::no(Reason::ReplicaFailure, &**failure);
     }
-    let progressing = find("Progressing").filter(|condition| condition.status == "False");
-    if let Some(late) = progressing.filter(|late| late.reason.as_deref() == Some("ProgressDeadlineExceeded"))
-    {
-        return Verdict::no(Reason::ProgressDeadlineExceeded, said(late));
+    if let Some(late) = &rollout.late {
+        return Verdict::no(Reason::ProgressDeadlineExceeded, &**late);
     }
-    match find("Available") {
-        Some(condition) if condition.status == "True" => Verdict::yes(Reason::Available, available),
-        _ => Verdict::no(Reason::Progressing, available),
+    if rollout.is_available {
+        return Verdict::yes(Reason::Available, available);
     }
+    Verdict::no(Reason::Progressing, available)
 }
 
-/// Whether the server serves, and the phase that follows. The first of what is in the way is the reason.
-fn ready(facts: &Facts<'_>, [configuration, service, deployment]: [&Verdict; 3]) -> (Verdict, Phase) {
-    let blocking = |verdict: &Verdict| !verdict.holds && verdict.reason != Reason::CatalogTooLarge;
-    if blocking(configuration) {
-        return (configuration.clone(), Phase::Failed);
+/// Whether the server serves, and the phase that follows. The first of what is in the way is the reason: the configuration,
+/// then what could not be made, in the order in which it is made, then the pods.
+fn ready(facts: &Facts<'_>, conditions: &[(Type, Verdict)]) -> (Verdict, Phase) {
+    let find =
+        |type_| conditions.iter().find(|(found, _)| *found == type_).map(|(_, verdict)| verdict.clone());
+    let configuration = find(Type::ConfigurationValid);
+    if let Some(wrong) =
+        configuration.filter(|verdict| !verdict.holds && verdict.reason != Reason::CatalogTooLarge)
+    {
+        return (wrong, Phase::Failed);
     }
     let Plan::Image(server, _) = facts.plan else {
         let message = "a server without an image is served by the gateway, which this version of the operator does not run";
         return (Verdict::no(Reason::GatewayNotAvailable, message), Phase::Pending);
     };
-    if let Some(failed) = [service, deployment].into_iter().find(|verdict| blocking(verdict)) {
-        let waits = failed.reason == Reason::Progressing || failed.reason == Reason::NotCreated;
-        return (failed.clone(), if waits { Phase::Pending } else { Phase::Failed });
+    if let Some(trouble) = facts.children.all().find_map(|(key, child)| trouble(key.kind, child)) {
+        return (trouble, Phase::Failed);
+    }
+    let deployment = deployment(facts);
+    if !deployment.holds {
+        let phase = if deployment.reason == Reason::Progressing { Phase::Pending } else { Phase::Failed };
+        return (deployment, phase);
     }
     if deployment.reason == Reason::ScaledToZero {
-        return (Verdict::no(Reason::ScaledToZero, deployment.message.clone()), Phase::Pending);
+        return (Verdict::no(Reason::ScaledToZero, deployment.message), Phase::Pending);
     }
     let spec = server.spec();
     if spec.transport == Transport::Stdio && !spec.command.is_empty() {
         let message = "the process runs, and nobody can reach it: a stdio server is reached over the bridge, which this version of the operator does not run";
         return (Verdict::no(Reason::BridgeNotAvailable, message), Phase::Pending);
     }
-    let mut message = deployment.message.clone();
+    let mut message = deployment.message;
     if spec.transport == Transport::Stdio {
         message.push_str("; without a command the image's own process runs, and is not reachable over HTTP");
     }
     (Verdict::yes(Reason::Available, message), Phase::Ready)
-}
-
-fn wanted_replicas(deployment: &Deployment) -> i32 {
-    deployment.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1)
-}
-
-fn name(service: &Service) -> &str {
-    service.metadata.name.as_deref().unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -6,13 +6,12 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use cluster::{Cluster, failure, lines, stored};
-use kube::runtime::reflector;
-use kube::runtime::watcher::Event;
 use mcp_crds::kind::Kind;
 use serde_json::{Value, json};
 
 use super::fixture::{NOW, at, mk_object, mk_server, mk_tool};
 use super::*;
+use crate::children::ChildKind;
 
 const FIRST: [&str; 3] = ["PATCH configmaps/main-config", "PATCH services/main", "PATCH deployments/main"];
 const STATUS: &str = "PATCH mcpservers/main/status";
@@ -71,10 +70,7 @@ async fn a_deployment_that_reports_nothing_delays_the_first_status_by_two_second
 async fn drift_of_one_child_is_one_apply_to_the_object_that_was_seen() {
     let mut cluster = Cluster::with(&mk_server(spec()));
     cluster.settle().await;
-    let key = reflector::ObjectRef::new("main").within("team");
-    let mut service = (*cluster.context.children.services.get(&key).unwrap()).clone();
-    service.spec.as_mut().unwrap().ports.as_mut().unwrap()[0].port = 81;
-    cluster.services.apply_watcher_event(&Event::Apply(service));
+    cluster.change(ChildKind::Service, "main", |service| service["spec"]["ports"][0]["port"] = 81.into());
     let (_, calls) = cluster.pass().await;
     assert_eq!(lines(&calls), ["PATCH services/main"]);
     assert_eq!(calls[0].body["metadata"]["uid"], "uid-of-service");
@@ -138,11 +134,11 @@ async fn what_somebody_else_controls_is_not_written_and_is_named() {
     taken["metadata"]["ownerReferences"] = json!([
         {"apiVersion": "apps/v1", "kind": "StatefulSet", "name": "db", "uid": "x", "controller": true}
     ]);
-    cluster.watch_service(taken);
+    cluster.show(taken);
     cluster.now.store(NOW + 10, Ordering::Relaxed);
     let (outcome, calls) = cluster.pass().await;
     assert_eq!(lines(&calls), ["PATCH configmaps/main-config", "PATCH deployments/main", STATUS]);
-    assert_eq!(outcome.unwrap(), Outcome::After(Duration::from_secs(60)));
+    assert_eq!(outcome.unwrap(), Outcome::After(Duration::from_secs(30)));
     let condition = &calls[2].body["status"]["conditions"][2];
     assert_eq!((&condition["type"], &condition["reason"]), (&json!("ServiceReady"), &json!("NameTaken")));
     assert_eq!(
@@ -180,9 +176,9 @@ async fn a_name_that_is_taken_out_of_sight_is_looked_up_and_left_alone() {
 
 #[tokio::test]
 async fn a_child_that_the_watch_has_not_shown_yet_is_known_again() {
-    let cluster = Cluster::with(&mk_server(json!({"image": "server:1"})));
-    let (_, calls) = cluster.pass().await;
-    let service = stored(&calls[0]);
+    let server = mk_server(json!({"image": "server:1"}));
+    let service = stored(&Cluster::with(&server).pass().await.1[0]);
+    let cluster = Cluster::with(&server);
     cluster.answer("/services/main", 409, failure(409, "Conflict", "the object has been modified"));
     cluster.answer("/services/main", 200, service);
     let (_, calls) = cluster.pass().await;
@@ -193,10 +189,7 @@ async fn a_child_that_the_watch_has_not_shown_yet_is_known_again() {
 async fn orphans_of_a_server_of_this_name_are_its_own_again() {
     let mut cluster = Cluster::with(&mk_server(json!({"image": "server:1"})));
     cluster.settle().await;
-    let key = reflector::ObjectRef::new("main").within("team");
-    let mut service = (*cluster.context.children.services.get(&key).unwrap()).clone();
-    service.metadata.owner_references = None;
-    cluster.services.apply_watcher_event(&Event::Apply(service));
+    cluster.change(ChildKind::Service, "main", |service| drop(service["metadata"]["ownerReferences"].take()));
     let (_, calls) = cluster.pass().await;
     assert_eq!(lines(&calls), ["PATCH services/main"]);
     assert_eq!(calls[0].body["metadata"]["ownerReferences"][0]["uid"], "uid-of-main");
@@ -315,17 +308,143 @@ async fn before_an_autoscaler_takes_over_the_present_replicas_are_kept_once() {
     document["spec"]["autoscaling"] = json!({"maxReplicas": 9});
     cluster.store(Kind::Server, &document);
     let (_, calls) = cluster.pass().await;
-    assert_eq!(lines(&calls), ["PATCH deployments/main", "PATCH deployments/main"]);
+    assert_eq!(
+        lines(&calls),
+        ["PATCH deployments/main", "PATCH deployments/main", "PATCH horizontalpodautoscalers/main"]
+    );
     assert!(calls[0].query.contains("fieldManager=mcp-operator-replicas"));
     assert_eq!(calls[0].body["spec"], json!({"replicas": 3}));
     assert_eq!(calls[1].body["spec"].get("replicas"), None);
+    cluster.watch(&calls[2..]);
     let mut scaled = stored(&calls[1]);
     scaled["spec"]["replicas"] = 7.into();
-    cluster.watch_deployment(scaled);
+    cluster.show(scaled);
     cluster.start_pods();
     let (_, calls) = cluster.pass().await;
     assert_eq!(lines(&calls), [STATUS]);
     assert_eq!(calls[0].body["status"]["replicas"], 7);
+}
+
+#[tokio::test]
+async fn an_autoscaler_takes_over_from_none_at_its_least() {
+    let mut cluster = Cluster::with(&mk_server(json!({"image": "server:1", "replicas": 0})));
+    cluster.settle().await;
+    let mut document = cluster.document(Kind::Server, "main");
+    document["spec"]["autoscaling"] = json!({"minReplicas": 2, "maxReplicas": 9});
+    cluster.store(Kind::Server, &document);
+    let (_, calls) = cluster.pass().await;
+    assert_eq!(calls[0].body["spec"], json!({"replicas": 2}));
+}
+
+#[tokio::test]
+async fn an_autoscaler_goes_before_the_replicas_are_taken_back() {
+    let mut cluster = Cluster::with(&mk_server(
+        json!({"image": "server:1", "replicas": 2, "autoscaling": {"maxReplicas": 9}}),
+    ));
+    cluster.settle().await;
+    let mut document = cluster.document(Kind::Server, "main");
+    document["spec"] = json!({"image": "server:1", "replicas": 2});
+    cluster.store(Kind::Server, &document);
+    let (_, calls) = cluster.pass().await;
+    assert_eq!(lines(&calls)[..2], ["DELETE horizontalpodautoscalers/main", "PATCH deployments/main"]);
+    assert_eq!(calls[1].body["spec"]["replicas"], 2);
+}
+
+#[tokio::test]
+async fn what_is_switched_off_is_deleted_and_only_that_very_object() {
+    let mut cluster = Cluster::with(&mk_server(json!({
+        "image": "server:1", "config": {"a": 1}, "ingress": {"host": "mcp.example.com"}, "replicas": 2,
+        "networkPolicy": {"enabled": true},
+    })));
+    cluster.settle().await;
+    let mut document = cluster.document(Kind::Server, "main");
+    document["spec"] = json!({"image": "server:1"});
+    cluster.store(Kind::Server, &document);
+    let (outcome, calls) = cluster.pass().await;
+    assert_eq!(outcome.unwrap(), Outcome::AwaitChange);
+    // Pods that still mount the ConfigMap are told to go first.
+    assert_eq!(
+        lines(&calls),
+        [
+            "PATCH deployments/main",
+            "DELETE configmaps/main-config",
+            "DELETE networkpolicies/main",
+            "DELETE poddisruptionbudgets/main",
+            "DELETE ingresses/main",
+            STATUS,
+        ]
+    );
+    assert_eq!(calls[4].body["preconditions"], json!({"uid": "uid-of-ingress"}));
+    cluster.watch(&calls);
+    cluster.settle().await;
+    assert_eq!(cluster.context.children.of(&ObjectKey::new(Kind::Server, "team", "main")).len(), 2);
+}
+
+#[tokio::test]
+async fn what_others_own_is_not_deleted() {
+    let mut cluster =
+        Cluster::with(&mk_server(json!({"image": "server:1", "ingress": {"host": "a.example.com"}})));
+    cluster.settle().await;
+    cluster.change(ChildKind::Ingress, "main", |ingress| {
+        ingress["metadata"]["ownerReferences"][0]["uid"] = "another".into();
+    });
+    let mut document = cluster.document(Kind::Server, "main");
+    document["spec"] = json!({"image": "server:1"});
+    cluster.store(Kind::Server, &document);
+    assert_eq!(lines(&cluster.pass().await.1), [STATUS]);
+}
+
+#[tokio::test]
+async fn a_taken_ingress_is_named_and_the_rest_is_made() {
+    let server = mk_server(json!({"image": "server:1", "ingress": {"host": "mcp.example.com"}}));
+    let cluster = Cluster::with(&server);
+    cluster.now.store(NOW + 10, Ordering::Relaxed);
+    cluster.answer("/ingresses/main", 409, failure(409, "Conflict", "the object has been modified"));
+    cluster.answer(
+        "/ingresses/main",
+        200,
+        json!({"apiVersion": "networking.k8s.io/v1", "kind": "Ingress",
+               "metadata": {"name": "main", "namespace": "team", "labels": {"app.kubernetes.io/managed-by": "Helm"}}}),
+    );
+    let (outcome, calls) = cluster.pass().await;
+    assert_eq!(
+        lines(&calls),
+        [
+            "PATCH services/main",
+            "PATCH deployments/main",
+            "PATCH ingresses/main",
+            "GET ingresses/main",
+            STATUS,
+        ]
+    );
+    assert_eq!(outcome.unwrap(), Outcome::After(Duration::from_secs(30)));
+    let status = &calls[4].body["status"];
+    let taken = "Ingress \"main\" is not this server's: it was made by \"Helm\"";
+    for condition in [0, 3] {
+        assert_eq!(
+            (&status["conditions"][condition]["reason"], &status["conditions"][condition]["message"]),
+            (&json!("NameTaken"), &json!(taken))
+        );
+    }
+}
+
+#[tokio::test]
+async fn what_another_has_made_of_an_apply_is_not_fought() {
+    // A policy engine's webhook puts every image behind a mirror.
+    let mut cluster = Cluster::with(&mk_server(json!({"image": "server:1"})));
+    let (_, calls) = cluster.pass().await;
+    let mirrored = |deployment: &mut Value| {
+        deployment["spec"]["template"]["spec"]["containers"][0]["image"] = "mirror/server:1".into();
+    };
+    let mut deployment = stored(&calls[1]);
+    mirrored(&mut deployment);
+    deployment["spec"]["replicas"] = 5.into();
+    cluster.show(deployment.clone());
+    deployment["spec"]["replicas"] = 1.into();
+    deployment["metadata"]["resourceVersion"] = "2000".into();
+    cluster.answer("/deployments/main", 200, deployment);
+    assert_eq!(lines(&cluster.pass().await.1), ["PATCH deployments/main"]);
+    assert!(cluster.pass().await.1.is_empty());
 }
 
 #[tokio::test]
@@ -338,10 +457,41 @@ async fn a_deleted_server_is_terminating_and_released() {
     assert_eq!(outcome.unwrap(), Outcome::AwaitChange);
     assert_eq!(lines(&calls), [STATUS, "PATCH mcpservers/main"]);
     assert_eq!(calls[0].body["status"]["phase"], "Terminating");
+    // The version is the one that the status has left.
+    let version = &stored(&calls[0])["metadata"]["resourceVersion"];
+    assert_ne!(version, &document["metadata"]["resourceVersion"]);
     assert_eq!(
         calls[1].body["metadata"],
-        json!({"uid": "uid-of-main", "resourceVersion": "100", "finalizers": ["example.com/other"]})
+        json!({"uid": "uid-of-main", "resourceVersion": version, "finalizers": ["example.com/other"]})
     );
+}
+
+#[tokio::test]
+async fn a_finalizer_that_the_webhook_has_not_added_comes_before_anything_is_made() {
+    let redis = json!({"image": "server:1", "redis": {"serviceName": "redis"}});
+    let mut document = mk_server(redis);
+    document["metadata"]["finalizers"] = json!(["example.com/other"]);
+    let cluster = Cluster::with(&document);
+    let (_, calls) = cluster.pass().await;
+    assert_eq!(lines(&calls)[..2], ["PATCH mcpservers/main", "PATCH services/main"]);
+    assert_eq!(
+        calls[0].body["metadata"],
+        json!({
+            "uid": "uid-of-main",
+            "resourceVersion": "100",
+            "finalizers": ["example.com/other", "mcp.example.com/finalizer"],
+        })
+    );
+}
+
+#[tokio::test]
+async fn a_server_that_no_longer_uses_redis_loses_its_finalizer() {
+    let mut document = mk_server(json!({"image": "server:1"}));
+    document["metadata"]["finalizers"] = json!(["mcp.example.com/finalizer"]);
+    let cluster = Cluster::with(&document);
+    let (_, calls) = cluster.pass().await;
+    assert_eq!(lines(&calls)[0], "PATCH mcpservers/main");
+    assert_eq!(calls[0].body["metadata"]["finalizers"], json!([]));
 }
 
 #[tokio::test]

@@ -19,6 +19,7 @@
 mod support;
 
 mod certificates;
+mod children;
 mod crds;
 mod defaults;
 mod deletion;

@@ -2,6 +2,7 @@
 
 pub(crate) mod cluster;
 pub(crate) mod endpoints;
+pub(crate) mod followed;
 pub(crate) mod load;
 pub(crate) mod manifest;
 pub(crate) mod namespace;

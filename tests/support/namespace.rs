@@ -7,9 +7,11 @@ use k8s_openapi::api::core::v1::Namespace as CoreNamespace;
 use kube::api::{DeleteParams, ObjectMeta, PostParams};
 use kube::{Api, Client};
 use mcp_crds::kind::Kind;
+use mcp_operator::children::ChildKind;
 use serde_json::{Value, json};
 
 use super::cluster::{Cluster, binary};
+use super::followed::Followed;
 use super::object::{self, Reply, Verb};
 use super::wait;
 
@@ -167,6 +169,14 @@ impl Namespace {
             }
         })
         .await
+    }
+
+    /// Follows a child by a watch, from its present version on.
+    ///
+    /// # Panics
+    /// Where it is not there.
+    pub(crate) async fn follow(&self, kind: ChildKind, name: &str) -> Followed {
+        Followed::begin(&self.client, kind, &self.get(kind.as_str(), name).await).await
     }
 
     /// Waits until there is no such object.

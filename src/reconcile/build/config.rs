@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 
 use super::digest::fingerprint;
 use super::{Intent, json, metadata, text};
+use crate::children::ChildKind;
 use crate::reconcile::dereference::{Offer, Offered};
 use crate::reconcile::validate::ValidServer;
 
@@ -51,7 +52,7 @@ pub(super) fn build(server: &ValidServer, offered: &Offered) -> (Option<Intent>,
     let name = config_map_name(&server.identity().name);
     let config_map =
         ConfigMap { metadata: metadata(server, &name), data: Some(data), ..ConfigMap::default() };
-    (Some(Intent::new(&name, json(&config_map))), catalog)
+    (Some(Intent::new(ChildKind::ConfigMap, server, &name, json(&config_map))), catalog)
 }
 
 fn add_catalog(data: &mut BTreeMap<String, String>, offered: &Offered) -> CatalogFile {

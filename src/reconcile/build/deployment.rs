@@ -20,6 +20,7 @@ use super::config::{CONFIG_JSON, config_map_name};
 use super::digest::fingerprint;
 use super::service::PORT;
 use super::{Intent, json, labels, metadata, object_at};
+use crate::children::ChildKind;
 use crate::reconcile::validate::ValidServer;
 
 /// Name of the server's container.
@@ -33,10 +34,10 @@ pub(crate) const RESERVED_VOLUMES: [&str; 2] = [CONFIG_VOLUME, TMP_VOLUME];
 const CONFIG_VOLUME: &str = "mcp-config";
 const TMP_VOLUME: &str = "mcp-tmp";
 
-pub(super) fn build(server: &ValidServer, image: &str, config_map: Option<&Intent>) -> Intent {
+pub(super) fn build(server: &ValidServer, image: &str, has_config_map: bool) -> Intent {
     let name = &server.identity().name;
     let spec = server.spec();
-    let mounts = Mounts::new(server, config_map.is_some());
+    let mounts = Mounts::new(server, has_config_map);
     let mut deployment = Deployment {
         metadata: metadata(server, name),
         spec: Some(DeploymentSpec {
@@ -62,10 +63,14 @@ pub(super) fn build(server: &ValidServer, image: &str, config_map: Option<&Inten
     {
         pod.insert("volumes".to_owned(), Value::Array(volumes));
     }
-    Intent::new(name, deployment)
+    let intent = Intent::new(ChildKind::Deployment, server, name, deployment);
+    match &spec.autoscaling {
+        Some(autoscaling) => intent.autoscaled(autoscaling.min_replicas),
+        None => intent,
+    }
 }
 
-fn pod_selector(name: &str) -> LabelSelector {
+pub(super) fn pod_selector(name: &str) -> LabelSelector {
     LabelSelector { match_labels: Some(labels::selector(name)), match_expressions: None }
 }
 
@@ -105,11 +110,11 @@ fn pod(server: &ValidServer, container: Container) -> PodSpec {
     }
 }
 
-/// The user's constraints; else over nodes, as far as that goes, where there is or may be more than one pod.
+/// The user's constraints; else over nodes, as far as that goes. Also for a single pod, to which it means nothing: another
+/// number of pods is no other shape, and must not roll those that run.
 fn spread(server: &ValidServer) -> Vec<TopologySpreadConstraint> {
     let spec = server.spec();
-    let most = spec.autoscaling.as_ref().map_or(spec.replicas, |autoscaling| autoscaling.max_replicas);
-    if !spec.topology_spread_constraints.is_empty() || most <= 1 {
+    if !spec.topology_spread_constraints.is_empty() || spec.transport == Transport::Stdio {
         return spec.topology_spread_constraints.clone();
     }
     vec![TopologySpreadConstraint {
@@ -143,6 +148,8 @@ fn container(server: &ValidServer, image: &str, mounts: Vec<VolumeMount>) -> Con
         resources: spec.resources.as_ref().map(resources),
         security_context: Some(spec.security_context.clone().unwrap_or_else(default_security_context)),
         volume_mounts: given(&mounts),
+        // So that the end of a crashed process's log is in the pod's status, where the reason of a condition comes from.
+        termination_message_policy: Some("FallbackToLogsOnError".to_owned()),
         liveness_probe,
         readiness_probe,
         ..Container::default()

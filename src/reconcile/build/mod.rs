@@ -3,8 +3,14 @@
 pub mod config;
 mod deployment;
 pub(crate) mod digest;
+mod disruption;
+pub(crate) mod ingress;
 pub mod labels;
+mod network;
+mod scaling;
 mod service;
+
+use std::sync::Arc;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 use mcp_crds::kind::{API_VERSION, Kind};
@@ -13,6 +19,7 @@ use serde_json::{Map, Value, json};
 
 use super::dereference::Offered;
 use super::validate::ValidServer;
+use crate::children::{ChildKey, ChildKind};
 pub(crate) use deployment::RESERVED_VOLUMES;
 pub use deployment::{CONFIG_DIRECTORY, CONTAINER};
 
@@ -24,24 +31,48 @@ use config::CatalogFile;
 /// has left the intent: comparing fields alone would only see what was added.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Intent {
-    name: String,
+    key: ChildKey,
+    fingerprint: String,
     json: Value,
+    least_replicas: Option<i32>,
 }
 
 impl Intent {
-    fn new(name: &str, mut json: Value) -> Self {
+    fn new(kind: ChildKind, server: &ValidServer, name: &str, mut json: Value) -> Self {
         let fingerprint = digest::fingerprint(json.to_string().as_bytes());
         if let Some(metadata) = json.get_mut("metadata").and_then(Value::as_object_mut)
             && let Value::Object(annotations) = metadata.entry("annotations").or_insert_with(|| json!({}))
         {
-            annotations.insert(labels::APPLIED.to_owned(), fingerprint.into());
+            annotations.insert(labels::APPLIED.to_owned(), fingerprint.clone().into());
         }
-        Self { name: name.to_owned(), json }
+        let key = ChildKey { kind, namespace: Arc::clone(&server.identity().namespace), name: name.into() };
+        Self { key, fingerprint, json, least_replicas: None }
     }
 
-    /// The child's name.
-    pub(crate) fn name(&self) -> &str {
-        &self.name
+    /// Leaves a Deployment's replicas to an autoscaler that has at least this many.
+    fn autoscaled(self, least: i32) -> Self {
+        Self { least_replicas: Some(least), ..self }
+    }
+
+    /// Which child.
+    pub(crate) const fn key(&self) -> &ChildKey {
+        &self.key
+    }
+
+    /// Of the whole intent.
+    pub(crate) fn fingerprint(&self) -> &str {
+        &self.fingerprint
+    }
+
+    /// How many replicas a Deployment is to have; nothing where that is left to an autoscaler.
+    pub(crate) fn replicas(&self) -> Option<i32> {
+        let replicas = self.json.pointer("/spec/replicas")?.as_i64()?;
+        i32::try_from(replicas).ok()
+    }
+
+    /// Where a Deployment's replicas are left to an autoscaler, how many that keeps at least.
+    pub(crate) const fn least_replicas(&self) -> Option<i32> {
+        self.least_replicas
     }
 
     /// The whole intent.
@@ -50,26 +81,40 @@ impl Intent {
     }
 }
 
-/// Everything that a server with an image consists of.
+/// Everything that a server consists of.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Children {
-    /// Where there is something to put in it.
-    pub(crate) config_map: Option<Intent>,
-    /// The selected tools, prompts and resources, as they are in `config_map`.
+    /// In the order in which they are written.
+    pub(crate) intents: Vec<Intent>,
+    /// The selected tools, prompts and resources, as they are in the ConfigMap.
     pub(crate) catalog: CatalogFile,
-    pub(crate) service: Intent,
-    pub(crate) deployment: Intent,
+}
+
+impl Children {
+    /// The intent of a child of this kind, where there is to be one.
+    pub(crate) fn of(&self, kind: ChildKind) -> Option<&Intent> {
+        self.intents.iter().find(|intent| intent.key.kind == kind)
+    }
 }
 
 /// Builds the children of a server that runs `image`.
 pub(crate) fn image_server(server: &ValidServer, image: &str, offered: &Offered) -> Children {
     let (config_map, catalog) = config::build(server, offered);
-    Children {
-        deployment: deployment::build(server, image, config_map.as_ref()),
-        service: service::build(server),
-        config_map,
-        catalog,
-    }
+    let deployment = deployment::build(server, image, config_map.is_some());
+    let mut intents = vec![service::build(server), deployment];
+    intents.extend(config_map);
+    intents.extend(network::build(server));
+    intents.extend(disruption::build(server));
+    intents.extend(scaling::build(server));
+    intents.extend(ingress::build(server));
+    intents.sort_by(|a, b| a.key.cmp(&b.key));
+    Children { intents, catalog }
+}
+
+/// How many pods there may be.
+fn most_pods(server: &ValidServer) -> i32 {
+    let spec = server.spec();
+    spec.autoscaling.as_ref().map_or(spec.replicas, |autoscaling| autoscaling.max_replicas)
 }
 
 fn metadata(server: &ValidServer, name: &str) -> ObjectMeta {

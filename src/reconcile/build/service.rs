@@ -4,6 +4,7 @@ use k8s_openapi::api::core::v1::{Service, ServicePort, ServiceSpec};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use super::{Intent, json, labels, metadata};
+use crate::children::ChildKind;
 use crate::reconcile::validate::ValidServer;
 
 /// Name of the port, on the Service and on the container. The Service goes by it, so that pods of before and after
@@ -28,5 +29,5 @@ pub(super) fn build(server: &ValidServer) -> Intent {
         }),
         status: None,
     };
-    Intent::new(name, json(&service))
+    Intent::new(ChildKind::Service, server, name, json(&service))
 }

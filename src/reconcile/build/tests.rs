@@ -10,8 +10,12 @@ fn built(spec: Value) -> Children {
     image_server(&server, &image, &Offered::default())
 }
 
+fn child(children: &Children, kind: ChildKind) -> &Value {
+    children.of(kind).expect("a child").json()
+}
+
 fn pod(children: &Children) -> &Value {
-    children.deployment.json().pointer("/spec/template").unwrap()
+    child(children, ChildKind::Deployment).pointer("/spec/template").unwrap()
 }
 
 fn container(children: &Children) -> &Value {
@@ -34,8 +38,8 @@ fn volume<'a>(children: &'a Children, name: &str) -> Option<&'a Value> {
 fn a_scheduled_server_gets_a_deployment_and_a_service() {
     // Port, image and a schedule; transport left to its default.
     let children = built(json!({"image": "ollama-mcp:latest", "port": 8000, "schedule": "*/5 * * * *"}));
-    assert_eq!(children.config_map, None);
-    let deployment = children.deployment.json();
+    assert_eq!(children.of(ChildKind::ConfigMap), None);
+    let deployment = child(&children, ChildKind::Deployment);
     assert_eq!(deployment["metadata"]["name"], "main");
     assert_eq!(deployment["spec"]["replicas"], 1);
     assert_eq!(
@@ -70,7 +74,7 @@ fn a_scheduled_server_gets_a_deployment_and_a_service() {
     assert_eq!(container["livenessProbe"]["httpGet"], json!({"path": "/health", "port": "mcp"}));
     assert_eq!(container["readinessProbe"]["httpGet"], json!({"path": "/ready", "port": "mcp"}));
     assert_eq!(
-        children.service.json()["spec"],
+        child(&children, ChildKind::Service)["spec"],
         json!({
             "type": "ClusterIP",
             "selector": selector,
@@ -158,8 +162,8 @@ fn the_advanced_server_keeps_what_it_says() {
     let spread = &pod(&children)["spec"]["topologySpreadConstraints"];
     assert_eq!(spread[0]["topologyKey"], "kubernetes.io/hostname");
     assert_eq!(spread[0]["whenUnsatisfiable"], "ScheduleAnyway");
-    let config_map = children.config_map.as_ref().unwrap();
-    assert_eq!(config_map.name(), "main-config");
+    let config_map = children.of(ChildKind::ConfigMap).unwrap();
+    assert_eq!(&*config_map.key().name, "main-config");
     let config: Value =
         serde_json::from_str(config_map.json()["data"]["config.json"].as_str().unwrap()).unwrap();
     assert_eq!(config["RATE_LIMIT_REQUESTS"], "100");
@@ -189,7 +193,7 @@ fn env_wins_over_config_and_config_over_the_operators() {
     assert_eq!(env(&children, "PRICE")[0]["value"], "$$(HOME) $$5");
     assert_eq!(env(&children, "AFTER")[0]["value"], "$(MCP_PORT)");
     assert_eq!(container(&children)["envFrom"], json!([{"configMapRef": {"name": "more"}}]));
-    let config = children.config_map.as_ref().unwrap().json()["data"]["config.json"].as_str().unwrap();
+    let config = child(&children, ChildKind::ConfigMap)["data"]["config.json"].as_str().unwrap();
     let config: Value = serde_json::from_str(config).unwrap();
     assert_eq!(config, json!({"MCP_PORT": 9000, "LEVEL": "warn", "not-a-name": "x", "PRICE": "$(HOME) $5"}));
 }
@@ -197,12 +201,12 @@ fn env_wins_over_config_and_config_over_the_operators() {
 #[test]
 fn a_change_of_config_rolls_the_pods_and_a_tool_does_not() {
     let spec = |level: &str| json!({"image": "server:1", "toolSelector": {}, "config": {"level": level}});
-    assert_ne!(built(spec("warn")).deployment, built(spec("info")).deployment);
+    assert_ne!(built(spec("warn")).of(ChildKind::Deployment), built(spec("info")).of(ChildKind::Deployment));
     let server = valid(spec("warn"));
     let without = image_server(&server, "server:1", &Offered::default());
     let with = image_server(&server, "server:1", &offered(&[(Kind::Tool, mk_tool("search"))]));
-    assert_eq!(with.deployment, without.deployment);
-    assert_ne!(with.config_map, without.config_map);
+    assert_eq!(with.of(ChildKind::Deployment), without.of(ChildKind::Deployment));
+    assert_ne!(with.of(ChildKind::ConfigMap), without.of(ChildKind::ConfigMap));
 }
 
 #[test]
@@ -213,7 +217,7 @@ fn the_catalog_holds_each_spec_as_it_is_stored() {
     tool["status"] = json!({"serverCount": 1});
     let children =
         image_server(&server, "server:1", &offered(&[(Kind::Tool, tool.clone()), (Kind::Prompt, nameless)]));
-    let data = &children.config_map.as_ref().unwrap().json()["data"];
+    let data = &child(&children, ChildKind::ConfigMap)["data"];
     let catalog: Value = serde_json::from_str(data["catalog.json"].as_str().unwrap()).unwrap();
     assert_eq!(catalog["tools"], json!([tool["spec"]]));
     assert_eq!(catalog["prompts"], json!([{"name": "greeting", "template": "hello"}]));
@@ -246,7 +250,7 @@ fn a_catalog_over_the_size_of_a_config_map_is_left_out() {
         .collect();
     let children = image_server(&server, "server:1", &offered(&tools));
     assert!(matches!(children.catalog, CatalogFile::TooLarge { bytes } if bytes > 1_200_000));
-    let data = children.config_map.as_ref().unwrap().json()["data"].as_object().unwrap().clone();
+    let data = child(&children, ChildKind::ConfigMap)["data"].as_object().unwrap().clone();
     assert_eq!(data.keys().collect::<Vec<_>>(), ["config.json"]);
 }
 
@@ -282,10 +286,17 @@ fn probes_are_of_the_type_that_is_asked_for() {
 #[test]
 fn an_autoscaled_server_leaves_its_replicas_to_the_autoscaler() {
     let children = built(json!({"image": "server:1", "replicas": 2, "autoscaling": {"maxReplicas": 5}}));
-    let deployment = children.deployment.json();
+    let deployment = child(&children, ChildKind::Deployment);
     assert_eq!(deployment["spec"].get("replicas"), None);
     assert_eq!(deployment["metadata"]["annotations"][labels::REPLICAS_FROM], "autoscaler");
-    assert!(pod(&children)["spec"]["topologySpreadConstraints"].is_array());
+}
+
+#[test]
+fn another_number_of_pods_is_no_other_pod() {
+    let pods = |spec: Value| pod(&built(spec)).clone();
+    let one = pods(json!({"image": "server:1"}));
+    assert_eq!(one, pods(json!({"image": "server:1", "replicas": 7})));
+    assert_eq!(one, pods(json!({"image": "server:1", "autoscaling": {"maxReplicas": 7}})));
 }
 
 #[test]
@@ -336,12 +347,164 @@ fn what_the_user_mounts_stays_where_it_is() {
 
 #[test]
 fn an_intent_carries_a_fingerprint_of_itself() {
-    let applied =
-        |children: &Children| children.service.json()["metadata"]["annotations"][labels::APPLIED].clone();
+    let applied = |children: &Children| {
+        child(children, ChildKind::Service)["metadata"]["annotations"][labels::APPLIED].clone()
+    };
     let one = built(json!({"image": "server:1"}));
     assert_eq!(applied(&one), applied(&built(json!({"image": "server:2"}))), "the Service is the same");
     assert_ne!(applied(&one), applied(&built(json!({"image": "server:1", "port": 81}))));
     assert_eq!(applied(&one).as_str().unwrap().len(), 16);
+}
+
+fn kinds(spec: Value) -> Vec<ChildKind> {
+    built(spec).intents.iter().map(|intent| intent.key().kind).collect()
+}
+
+#[test]
+fn a_plain_server_is_a_service_and_a_deployment() {
+    assert_eq!(kinds(json!({"image": "server:1"})), [ChildKind::Service, ChildKind::Deployment]);
+}
+
+#[test]
+fn every_child_is_there_where_it_is_asked_for_and_in_the_order_of_writing() {
+    let all = kinds(json!({
+        "image": "server:1",
+        "config": {"a": 1},
+        "ingress": {"host": "mcp.example.com"},
+        "autoscaling": {"maxReplicas": 3},
+        "networkPolicy": {"enabled": true},
+    }));
+    assert_eq!(all, ChildKind::ALL);
+    assert!(all.is_sorted());
+    let off =
+        json!({"image": "server:1", "networkPolicy": {"enabled": false, "egressTo": [{"podSelector": {}}]}});
+    assert_eq!(kinds(off), [ChildKind::Service, ChildKind::Deployment]);
+}
+
+#[test]
+fn every_child_belongs_to_the_server_and_is_labelled() {
+    let children = built(json!({
+        "image": "server:1", "config": {"a": 1}, "ingress": {"host": "mcp.example.com"}, "replicas": 2,
+        "autoscaling": {"maxReplicas": 3}, "networkPolicy": {"enabled": true},
+    }));
+    for intent in &children.intents {
+        let metadata = &intent.json()["metadata"];
+        assert_eq!(intent.json()["kind"], intent.key().kind.as_str());
+        assert_eq!(intent.json()["apiVersion"], intent.key().kind.api_version());
+        assert_eq!(metadata["ownerReferences"][0]["uid"], "uid-of-main");
+        assert_eq!(metadata["labels"]["app.kubernetes.io/managed-by"], "mcp-operator");
+        assert_eq!(
+            (&metadata["name"], &metadata["namespace"]),
+            (&json!(&*intent.key().name), &json!("team"))
+        );
+    }
+}
+
+#[test]
+fn an_ingress_leads_a_host_and_a_prefix_to_the_service() {
+    let children = built(json!({"image": "server:1", "ingress": {
+        "host": "mcp.example.com", "tlsSecretName": "tls", "pathPrefix": "/team-a", "className": "nginx",
+        "annotations": {"nginx.ingress.kubernetes.io/proxy-buffering": "off"},
+    }}));
+    let ingress = child(&children, ChildKind::Ingress);
+    let backend = json!({"service": {"name": "main", "port": {"name": "mcp"}}});
+    assert_eq!(
+        ingress["spec"],
+        json!({
+            "ingressClassName": "nginx",
+            "rules": [{
+                "host": "mcp.example.com",
+                "http": {"paths": [{"path": "/team-a", "pathType": "Prefix", "backend": backend}]},
+            }],
+            "tls": [{"hosts": ["mcp.example.com"], "secretName": "tls"}],
+        })
+    );
+    assert_eq!(ingress["metadata"]["annotations"]["nginx.ingress.kubernetes.io/proxy-buffering"], "off");
+}
+
+#[test]
+fn the_url_is_the_ingresss_where_it_has_one() {
+    let url = |path: &str, ingress: Value| {
+        ingress::url(valid(json!({"image": "server:1", "path": path, "ingress": ingress})).spec())
+    };
+    let at = |prefix: &str| json!({"host": "mcp.example.com", "pathPrefix": prefix});
+    for (path, prefix, expected) in [
+        ("/mcp", "/", "http://mcp.example.com/mcp"),
+        ("/mcp", "/team-a", "http://mcp.example.com/team-a/mcp"),
+        ("/mcp", "/team-a/", "http://mcp.example.com/team-a/mcp"),
+        ("/mcp", "/mcp", "http://mcp.example.com/mcp"),
+        ("/", "/", "http://mcp.example.com/"),
+    ] {
+        assert_eq!(url(path, at(prefix)).as_deref(), Some(expected), "{path} below {prefix}");
+    }
+    let tls = json!({"host": "mcp.example.com", "tlsSecretName": "tls"});
+    assert_eq!(url("/mcp", tls).as_deref(), Some("https://mcp.example.com/mcp"));
+    assert_eq!(url("/mcp", json!({"host": "*.example.com"})), None);
+}
+
+#[test]
+fn an_autoscaler_aims_at_a_share_of_the_requested_cpu() {
+    let children = built(json!({"image": "server:1", "autoscaling": {
+        "minReplicas": 2, "maxReplicas": 5, "targetCPUUtilizationPercentage": 70,
+    }}));
+    let target = json!({"type": "Utilization", "averageUtilization": 70});
+    assert_eq!(
+        child(&children, ChildKind::HorizontalPodAutoscaler)["spec"],
+        json!({
+            "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "main"},
+            "minReplicas": 2,
+            "maxReplicas": 5,
+            "metrics": [{"type": "Resource", "resource": {"name": "cpu", "target": target}}],
+        })
+    );
+    assert_eq!(children.of(ChildKind::Deployment).unwrap().least_replicas(), Some(2));
+}
+
+#[test]
+fn more_than_one_pod_has_a_disruption_budget() {
+    let budget = |spec: Value| {
+        let children = built(spec);
+        let budget = children.of(ChildKind::PodDisruptionBudget)?.json()["spec"].clone();
+        Some((budget.get("minAvailable").cloned(), budget.get("maxUnavailable").cloned()))
+    };
+    let one = Some((None, Some(json!(1))));
+    assert_eq!(budget(json!({"image": "server:1"})), None);
+    assert_eq!(budget(json!({"image": "server:1", "replicas": 2})), one);
+    assert_eq!(budget(json!({"image": "server:1", "autoscaling": {"maxReplicas": 2}})), one);
+    // What is asked for is made, also for a single pod.
+    assert_eq!(budget(json!({"image": "server:1", "podDisruptionBudget": {}})), one);
+    let given = json!({"image": "server:1", "podDisruptionBudget": {"minAvailable": "50%"}});
+    assert_eq!(budget(given), Some((Some(json!("50%")), None)));
+}
+
+#[test]
+fn a_network_policy_lets_its_peers_to_the_port_and_the_pods_to_dns() {
+    let policy = |policy: Value| {
+        let children = built(json!({"image": "server:1", "networkPolicy": policy}));
+        child(&children, ChildKind::NetworkPolicy)["spec"].clone()
+    };
+    let selector = json!({"matchLabels": {
+        "app.kubernetes.io/name": "mcp-server", "app.kubernetes.io/instance": "main",
+    }});
+    let port = json!([{"port": "mcp", "protocol": "TCP"}]);
+    assert_eq!(
+        policy(json!({"enabled": true})),
+        json!({"podSelector": selector, "policyTypes": ["Ingress"], "ingress": [{"ports": port}]})
+    );
+    let from = json!([{"namespaceSelector": {"matchLabels": {"team": "ai"}}}]);
+    let to = json!([{"ipBlock": {"cidr": "10.0.0.0/8"}}]);
+    assert_eq!(
+        policy(json!({"enabled": true, "ingressFrom": from, "egressTo": to})),
+        json!({
+            "podSelector": selector,
+            "policyTypes": ["Ingress", "Egress"],
+            "ingress": [{"from": from, "ports": port}],
+            "egress": [
+                {"to": to},
+                {"ports": [{"port": 53, "protocol": "UDP"}, {"port": 53, "protocol": "TCP"}]},
+            ],
+        })
+    );
 }
 
 proptest! {

@@ -3,6 +3,10 @@ use serde_json::{Value, json};
 
 use super::*;
 
+fn holds(intent: &Value, observed: &Value) -> bool {
+    differing(ChildKind::Deployment, intent, observed).is_empty()
+}
+
 #[test]
 fn what_the_api_server_fills_in_is_no_drift() {
     let intent = json!({"spec": {"ports": [{"port": 80, "protocol": "TCP", "name": "mcp"}]}});
@@ -21,7 +25,7 @@ fn a_changed_or_missing_field_is_drift_and_is_named() {
     let intent = json!({"spec": {"replicas": 2, "paused": true}, "metadata": {"labels": {"a": "1"}}});
     let observed = json!({"spec": {"replicas": 3}, "metadata": {"labels": {"a": "1", "b": "2"}}});
     assert!(!holds(&intent, &observed));
-    let names: Vec<_> = differing(&intent, &observed).into_iter().collect();
+    let names: Vec<_> = differing(ChildKind::Deployment, &intent, &observed).into_iter().collect();
     assert_eq!(names, ["spec.paused", "spec.replicas"]);
 }
 
@@ -62,7 +66,10 @@ fn a_selector_to_which_somebody_adds_selects_something_else() {
     assert!(holds(&intent, &json!({"spec": {"selector": {"app": "a"}}, "labels": {"app": "a", "b": "c"}})));
     let more = json!({"spec": {"selector": {"app": "a", "b": "c"}}, "labels": {"app": "a"}});
     assert!(!holds(&intent, &more));
-    assert_eq!(differing(&intent, &more).into_iter().collect::<Vec<_>>(), ["spec.selector"]);
+    assert_eq!(
+        differing(ChildKind::Deployment, &intent, &more).into_iter().collect::<Vec<_>>(),
+        ["spec.selector"]
+    );
 }
 
 #[test]
@@ -139,7 +146,7 @@ proptest! {
         let mut observed = intent.clone();
         fill_in(&mut observed);
         prop_assert!(holds(&intent, &observed));
-        prop_assert!(differing(&intent, &observed).is_empty());
+        prop_assert!(differing(ChildKind::Deployment, &intent, &observed).is_empty());
     }
 
     #[test]
@@ -149,7 +156,7 @@ proptest! {
         if change_one(&mut observed) {
             fill_in(&mut observed);
             prop_assert!(!holds(&intent, &observed));
-            prop_assert!(!differing(&intent, &observed).is_empty());
+            prop_assert!(!differing(ChildKind::Deployment, &intent, &observed).is_empty());
         }
     }
 }

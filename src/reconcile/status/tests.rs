@@ -1,12 +1,11 @@
-use std::sync::Arc;
-
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use mcp_crds::catalog::{Claim, Conflict, Id};
 use mcp_crds::v1alpha1::MCPServerStatus;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::reconcile::fixture::{NOW, at, identity, mk_deployment, mk_server, mk_tool, offered};
+use crate::children::ChildKey;
+use crate::reconcile::fixture::{NOW, at, identity, mk_deployment, mk_server, mk_tool, offered, sight};
 
 /// A pass over a server, with the children that it left.
 struct Pass {
@@ -21,20 +20,24 @@ impl Pass {
         Self {
             document: mk_server(spec),
             offered: Offered::default(),
-            children: Applied {
-                config_map: Child::Absent,
-                service: Child::Own(Arc::new(Service::default())),
-                deployment: Child::Own(Arc::new(mk_deployment(wanted, available))),
-            },
+            children: Applied::of_children([
+                own(&json!({"kind": "Service", "metadata": {"name": "main", "namespace": "team"}})),
+                own(&mk_deployment(wanted, available)),
+            ]),
         }
     }
 
-    fn of_deployment(spec: Value, change: impl FnOnce(&mut Deployment)) -> Self {
+    fn of_deployment(spec: Value, change: impl FnOnce(&mut Value)) -> Self {
         let mut pass = Self::new(spec, 1, 1);
         let mut deployment = mk_deployment(1, 1);
         change(&mut deployment);
-        pass.children.deployment = Child::Own(Arc::new(deployment));
+        pass.children.put(own(&deployment));
         pass
+    }
+
+    fn with(mut self, kind: ChildKind, child: Child) -> Self {
+        self.children.put((key(kind), child));
+        self
     }
 
     fn status_after(&self, stored: &MCPServerStatus, now: i64) -> MCPServerStatus {
@@ -47,6 +50,23 @@ impl Pass {
 
     fn status(&self) -> MCPServerStatus {
         self.status_after(&MCPServerStatus::default(), NOW)
+    }
+}
+
+fn key(kind: ChildKind) -> ChildKey {
+    ChildKey { kind, namespace: "team".into(), name: "main".into() }
+}
+
+fn own(object: &Value) -> (ChildKey, Child) {
+    let sight = sight(object);
+    (sight.key, Child::Own(sight.observed.into()))
+}
+
+impl Applied {
+    fn of_children(children: impl IntoIterator<Item = (ChildKey, Child)>) -> Self {
+        let mut applied = Self::default();
+        children.into_iter().for_each(|child| applied.put(child));
+        applied
     }
 }
 
@@ -108,14 +128,8 @@ fn pods_that_cannot_be_made_or_do_not_come_are_a_failure() {
         ("Progressing", "False", "ProgressDeadlineExceeded", "ProgressDeadlineExceeded"),
     ] {
         let pass = Pass::of_deployment(image(), |deployment| {
-            let conditions = deployment.status.as_mut().unwrap().conditions.as_mut().unwrap();
-            conditions.push(DeploymentCondition {
-                type_: type_.to_owned(),
-                status: status.to_owned(),
-                reason: Some(reason.to_owned()),
-                message: Some("because".to_owned()),
-                ..DeploymentCondition::default()
-            });
+            let conditions = deployment["status"]["conditions"].as_array_mut().unwrap();
+            conditions.push(json!({"type": type_, "status": status, "reason": reason, "message": "because"}));
         });
         let status = pass.status();
         assert_eq!(status.phase, Phase::Failed, "{type_}");
@@ -126,9 +140,7 @@ fn pods_that_cannot_be_made_or_do_not_come_are_a_failure() {
 #[test]
 fn a_taken_name_is_a_failure_that_says_whose() {
     let taken = "Service \"main\" is not this server's: it was made by \"helm\"";
-    let mut pass = Pass::new(image(), 1, 1);
-    pass.children.service = Child::Taken(taken.to_owned());
-    let status = pass.status();
+    let status = Pass::new(image(), 1, 1).with(ChildKind::Service, Child::Taken(taken.to_owned())).status();
     assert_eq!(status.phase, Phase::Failed);
     assert_eq!(condition(&status, "ServiceReady"), ("False", "NameTaken", taken));
     assert_eq!(condition(&status, "Ready"), ("False", "NameTaken", taken));
@@ -137,10 +149,9 @@ fn a_taken_name_is_a_failure_that_says_whose() {
 
 #[test]
 fn a_config_map_that_cannot_be_written_is_about_the_configuration() {
-    let mut pass = Pass::new(json!({"image": "server:1", "config": {"a": 1}}), 1, 1);
-    pass.children.config_map = Child::Refused("no".to_owned());
-    pass.children.deployment = Child::Absent;
-    let status = pass.status();
+    let pass = Pass::new(json!({"image": "server:1", "config": {"a": 1}}), 1, 1);
+    let pass = pass.with(ChildKind::ConfigMap, Child::Refused("no".to_owned()));
+    let status = pass.with(ChildKind::Deployment, Child::Absent).status();
     assert_eq!(condition(&status, "ConfigurationValid"), ("False", "Refused", "no"));
     assert_eq!(condition(&status, "DeploymentReady").1, "NotCreated");
     assert_eq!((status.phase, condition(&status, "Ready").1), (Phase::Failed, "Refused"));
@@ -165,7 +176,7 @@ fn an_invalid_object_is_told_every_error_and_what_runs_stays_described() {
 #[test]
 fn without_an_image_it_says_that_there_is_no_gateway() {
     let mut pass = Pass::new(json!({"toolSelector": {}}), 1, 1);
-    pass.children = Applied { config_map: Child::Absent, service: Child::Absent, deployment: Child::Absent };
+    pass.children = Applied::default();
     let status = pass.status();
     assert_eq!((status.phase, condition(&status, "Ready").1), (Phase::Pending, "GatewayNotAvailable"));
     assert_eq!(condition(&status, "ConfigurationValid").0, "True");
@@ -259,15 +270,63 @@ fn a_server_that_is_deleted_is_terminating_and_otherwise_as_it_was() {
 }
 
 #[test]
+fn an_ingress_is_ready_when_it_has_an_address_and_its_url_is_the_servers() {
+    let spec = json!({"image": "server:1", "ingress": {"host": "mcp.example.com", "tlsSecretName": "tls"}});
+    let with = |status: Value| {
+        let metadata = json!({"name": "main", "namespace": "team"});
+        let (_, ingress) = own(&json!({"kind": "Ingress", "metadata": metadata, "status": status}));
+        Pass::new(spec.clone(), 1, 1).with(ChildKind::Ingress, ingress).status()
+    };
+    let status = with(json!({}));
+    assert_eq!(condition(&status, "IngressReady").1, "AddressPending");
+    assert_eq!(
+        (condition(&status, "Ready").0, status.phase),
+        ("True", Phase::Ready),
+        "inside the cluster it serves"
+    );
+    assert_eq!(status.url.as_deref(), Some("https://mcp.example.com/mcp"));
+    assert_eq!(status.endpoint.as_deref(), Some("http://main.team.svc.cluster.local:8080"));
+    let status = with(json!({"loadBalancer": {"ingress": [{"ip": "192.0.2.1"}]}}));
+    assert_eq!(
+        condition(&status, "IngressReady"),
+        ("True", "AddressAssigned", "https://mcp.example.com/ leads to the Service")
+    );
+}
+
+#[test]
+fn a_child_without_a_condition_of_its_own_is_told_in_ready() {
+    for kind in [ChildKind::NetworkPolicy, ChildKind::PodDisruptionBudget, ChildKind::HorizontalPodAutoscaler]
+    {
+        let taken = format!("{kind} \"main\" is not this server's");
+        let status = Pass::new(image(), 1, 1).with(kind, Child::Taken(taken.clone())).status();
+        assert_eq!(
+            (status.phase, condition(&status, "Ready")),
+            (Phase::Failed, ("False", "NameTaken", &*taken))
+        );
+    }
+}
+
+#[test]
+fn of_several_children_that_are_missing_the_one_that_is_written_first_is_the_reason() {
+    let mut pass = Pass::new(image(), 1, 0);
+    for kind in ChildKind::ALL.into_iter().rev().filter(|kind| *kind != ChildKind::ConfigMap) {
+        pass = pass.with(kind, Child::Refused(kind.to_string()));
+        assert_eq!(condition(&pass.status(), "Ready").2, kind.as_str());
+    }
+}
+
+#[test]
 fn a_deployment_has_reported_when_it_has_seen_all_its_pods() {
+    let has_reported =
+        |deployment: &Value| sight(deployment).observed.rollout().expect("a Deployment").has_reported();
     assert!(has_reported(&mk_deployment(3, 0)));
     assert!(has_reported(&mk_deployment(0, 0)));
     let mut early = mk_deployment(3, 0);
-    early.status.as_mut().unwrap().replicas = Some(2);
+    early["status"]["replicas"] = 2.into();
     assert!(!has_reported(&early));
     let mut unseen = mk_deployment(1, 1);
-    unseen.metadata.generation = Some(2);
+    unseen["metadata"]["generation"] = 2.into();
     assert!(!has_reported(&unseen));
-    unseen.status = None;
+    unseen["status"].take();
     assert!(!has_reported(&unseen));
 }

@@ -1,6 +1,6 @@
 //! An operator without watches, and an API server that records what it is asked.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::convert::Infallible;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
@@ -8,12 +8,11 @@ use http::{Request, Response};
 use http_body_util::BodyExt;
 use kube::client::Body;
 use kube::core::Status;
-use kube::runtime::reflector::{self, store::Writer};
-use kube::runtime::watcher::Event;
 use parking_lot::Mutex;
 use serde_json::Value;
 
-use crate::reconcile::fixture::{NOW, at, entry, mk_deployment};
+use crate::children::{ChildKey, ChildKind};
+use crate::reconcile::fixture::{NOW, at, entry, mk_deployment, sight};
 use crate::reconcile::*;
 
 /// A request, as far as it matters.
@@ -47,9 +46,9 @@ pub(super) struct Cluster {
     server: Arc<Mutex<Server>>,
     pub(super) now: Arc<AtomicI64>,
     pub(super) leads: Arc<AtomicBool>,
-    deployments: Writer<Deployment>,
-    pub(super) services: Writer<Service>,
-    config_maps: Writer<ConfigMap>,
+    /// The children as they are stored.
+    stored: BTreeMap<ChildKey, Value>,
+    versions: u64,
 }
 
 impl Cluster {
@@ -62,18 +61,11 @@ impl Cluster {
             }),
             "team",
         );
-        let (deployment_store, deployments) = reflector::store();
-        let (service_store, services) = reflector::store();
-        let (config_map_store, config_maps) = reflector::store();
         let (now, leads) = (Arc::new(AtomicI64::new(NOW)), Arc::new(AtomicBool::new(true)));
         let context = Context {
             client,
             catalog: Arc::default(),
-            children: Children {
-                deployments: deployment_store,
-                services: service_store,
-                config_maps: config_map_store,
-            },
+            children: Arc::default(),
             may_write: {
                 let leads = Arc::clone(&leads);
                 Arc::new(move || leads.load(Ordering::Relaxed))
@@ -84,7 +76,7 @@ impl Cluster {
             },
             written: Written::default(),
         };
-        Self { context, server, now, leads, deployments, services, config_maps }
+        Self { context, server, now, leads, stored: BTreeMap::new(), versions: 1000 }
     }
 
     pub(super) fn with(document: &Value) -> Self {
@@ -100,40 +92,53 @@ impl Cluster {
     /// The watches show what was written: children, and the status of the server.
     pub(super) fn watch(&mut self, calls: &[Call]) {
         for call in calls {
-            let object = stored(call);
-            match call.body["kind"].as_str().unwrap() {
-                "Deployment" => self.watch_deployment(object),
-                "Service" => self.watch_service(object),
-                "ConfigMap" => {
-                    self.config_maps
-                        .apply_watcher_event(&Event::Apply(serde_json::from_value(object).unwrap()));
-                }
-                kind => {
-                    let kind = Kind::from_name(kind).unwrap();
-                    let mut document = self.document(kind, call.body["metadata"]["name"].as_str().unwrap());
-                    document["status"] = call.body["status"].clone();
-                    self.store(kind, &document);
-                }
+            let path: Vec<&str> = call.path.rsplit('/').collect();
+            if call.method == "DELETE" {
+                let kind = ChildKind::ALL.into_iter().find(|kind| kind.resource().plural == path[1]);
+                self.delete(kind.unwrap(), path[0]);
+            } else if let Some(kind) = Kind::from_name(call.body["kind"].as_str().unwrap_or_default()) {
+                let mut document = self.document(kind, call.body["metadata"]["name"].as_str().unwrap());
+                document["status"] = call.body["status"].clone();
+                self.store(kind, &document);
+            } else {
+                self.show(stored(call));
             }
         }
     }
 
-    pub(super) fn watch_deployment(&mut self, object: Value) {
-        self.deployments.apply_watcher_event(&Event::Apply(serde_json::from_value(object).unwrap()));
+    /// A watch shows a child. It is a later version of what was there.
+    pub(super) fn show(&mut self, mut object: Value) {
+        self.versions += 1;
+        object["metadata"]["resourceVersion"] = self.versions.to_string().into();
+        let sight = sight(&object);
+        self.stored.insert(sight.key.clone(), object);
+        self.context.children.apply(sight);
     }
 
-    pub(super) fn watch_service(&mut self, object: Value) {
-        self.services.apply_watcher_event(&Event::Apply(serde_json::from_value(object).unwrap()));
+    /// A watch shows a child that somebody has changed.
+    pub(super) fn change(&mut self, kind: ChildKind, name: &str, change: impl FnOnce(&mut Value)) {
+        let mut object = self.child(kind, name).clone();
+        change(&mut object);
+        self.show(object);
+    }
+
+    /// A watch shows that somebody has deleted a child.
+    pub(super) fn delete(&mut self, kind: ChildKind, name: &str) {
+        let object = self.stored.remove(&key(kind, name)).unwrap();
+        self.context.children.delete(&sight(&object));
+    }
+
+    pub(super) fn child(&self, kind: ChildKind, name: &str) -> &Value {
+        &self.stored[&key(kind, name)]
     }
 
     /// The Deployment's pods have come.
     pub(super) fn start_pods(&mut self) {
-        let key = reflector::ObjectRef::new("main").within("team");
-        let mut deployment = (*self.context.children.deployments.get(&key).unwrap()).clone();
-        let wanted = deployment.spec.as_ref().unwrap().replicas;
-        deployment.status = mk_deployment(wanted.unwrap_or(1), wanted.unwrap_or(1)).status;
-        self.server.lock().pods = Some(serde_json::to_value(&deployment.status).unwrap());
-        self.deployments.apply_watcher_event(&Event::Apply(deployment));
+        let wanted = self.child(ChildKind::Deployment, "main")["spec"]["replicas"].as_i64().unwrap_or(1);
+        let wanted = i32::try_from(wanted).unwrap();
+        let status = mk_deployment(wanted, wanted)["status"].clone();
+        self.server.lock().pods = Some(status.clone());
+        self.change(ChildKind::Deployment, "main", |deployment| deployment["status"] = status);
     }
 
     pub(super) fn document(&self, kind: Kind, name: &str) -> Value {
@@ -164,10 +169,16 @@ impl Cluster {
                 return;
             }
             self.watch(&calls);
-            self.start_pods();
+            if self.stored.contains_key(&key(ChildKind::Deployment, "main")) {
+                self.start_pods();
+            }
         }
         panic!("passes do not come to rest");
     }
+}
+
+fn key(kind: ChildKind, name: &str) -> ChildKey {
+    ChildKey { kind, namespace: "team".into(), name: name.into() }
 }
 
 /// What the API server would make of an applied object.
@@ -177,7 +188,7 @@ pub(super) fn stored(call: &Call) -> Value {
     let metadata = object["metadata"].as_object_mut().unwrap();
     metadata.insert("namespace".to_owned(), "team".into());
     metadata.insert("uid".to_owned(), format!("uid-of-{kind}").into());
-    metadata.insert("resourceVersion".to_owned(), "200".into());
+    metadata.insert("resourceVersion".to_owned(), "0".into());
     metadata.insert("generation".to_owned(), 1.into());
     metadata.insert("creationTimestamp".to_owned(), at(NOW).to_string().into());
     if let Some(requests) = object.pointer_mut("/spec/template/spec/containers/0/resources/requests") {
@@ -210,6 +221,7 @@ async fn answer(server: Arc<Mutex<Server>>, request: Request<Body>) -> Result<Re
             }
             (200, object)
         }
+        None if call.method == "DELETE" => (200, failure(200, "", "")),
         None => (404, failure(404, "NotFound", "not found")),
     };
     Ok(Response::builder().status(code).body(Body::from(body.to_string().into_bytes())).unwrap())
