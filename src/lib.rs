@@ -12,6 +12,7 @@ pub mod lease;
 mod lists;
 pub mod metrics;
 mod operator;
+pub mod permissions;
 pub mod queue;
 pub mod readiness;
 pub mod reconcile;

@@ -25,6 +25,7 @@ mod defaults;
 mod deletion;
 mod faults;
 mod harness;
+mod installing;
 mod late;
 mod membership;
 mod outside;

@@ -83,6 +83,15 @@ impl Cluster {
         Own { cluster, _place: place }
     }
 
+    /// A control plane for one test in which nothing is installed. It ends with the test.
+    ///
+    /// # Panics
+    /// Where none can be started.
+    pub(crate) async fn empty() -> Own {
+        let place = PLACES.acquire().await.expect("never closed");
+        Own { cluster: Self::launch().await, _place: place }
+    }
+
     fn of(kubeconfig: PathBuf, console: Option<Console>) -> Self {
         let console = console.map(tokio::sync::Mutex::new);
         Self { inner: Arc::new(Inner { kubeconfig, console, outputs: Mutex::default() }) }

@@ -44,6 +44,11 @@ impl Namespace {
         Self { name: made.metadata.name.expect("a name"), cluster: cluster.clone(), client: client.clone() }
     }
 
+    /// One that is there.
+    pub(crate) async fn existing(cluster: &Cluster, name: &str) -> Self {
+        Self { name: name.to_owned(), cluster: cluster.clone(), client: cluster.client().await }
+    }
+
     /// Deletes a namespace with all that is in it. Nothing is there that would do what finalizers wait for.
     pub(crate) async fn empty(cluster: &Cluster, name: &str) {
         let client = cluster.client().await;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::ops::Deref;
 use std::panic::AssertUnwindSafe;
+use std::path::PathBuf;
 use std::process::Command;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::thread;
@@ -14,8 +15,9 @@ use k8s_openapi::api::admissionregistration::v1::{
 };
 use kube::Api;
 use kube::api::PostParams;
+use mcp_operator::permissions;
 use mcp_operator::webhook_configuration::{self, Address};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
 use super::cluster::Cluster;
@@ -35,6 +37,8 @@ pub(crate) struct Installation {
     pub(crate) namespace: Namespace,
     /// What stands in front of them; nothing where there is one replica and the API server has its URL.
     pub(crate) endpoints: Option<Endpoints>,
+    configuration: String,
+    kubeconfig: PathBuf,
     flags: BTreeMap<String, String>,
 }
 
@@ -49,10 +53,15 @@ pub(crate) struct Operator {
 }
 
 impl Installation {
+    fn new(namespace: Namespace, endpoints: Option<Endpoints>) -> Self {
+        let configuration = namespace.name.clone();
+        let kubeconfig = namespace.cluster.kubeconfig().to_owned();
+        Self { namespace, endpoints, configuration, kubeconfig, flags: BTreeMap::new() }
+    }
+
     /// On a developer's machine: the one replica registers its webhooks by their URL, and removes them at its end.
     pub(crate) async fn outside(cluster: &Cluster) -> Self {
-        let namespace = cluster.namespace("operator").await;
-        Self { namespace, endpoints: None, flags: BTreeMap::new() }.with([("--ca-propagation-wait", "1s")])
+        Self::new(cluster.namespace("operator").await, None).with([("--ca-propagation-wait", "1s")])
     }
 
     /// As the manifests do it: the webhook configurations are there before any replica, and name a Service.
@@ -69,8 +78,33 @@ impl Installation {
             "spec": { "type": "ExternalName", "externalName": "localhost" },
         });
         namespace.create(&service).await;
-        let installed = Self { namespace, endpoints: Some(endpoints), flags: BTreeMap::new() };
+        let installed = Self::new(namespace, Some(endpoints));
         installed.configure_webhooks().await;
+        installed.with([("--ca-propagation-wait", "1s")])
+    }
+
+    /// What `kubectl apply -k` has installed: its replicas run here, as the service account that is in the manifests.
+    ///
+    /// As there is no network of Services, that of the webhook becomes another name for this host, at another port.
+    pub(crate) async fn shipped(cluster: &Cluster) -> Self {
+        let namespace = Namespace::existing(cluster, permissions::NAMESPACE).await;
+        let endpoints = Endpoints::open().await;
+        let local = json!([{ "op": "replace", "path": "/spec",
+            "value": { "type": "ExternalName", "externalName": "localhost" } }]);
+        let port = json!([{ "op": "replace", "path": "/webhooks/0/clientConfig/service/port",
+            "value": endpoints.port }]);
+        for (kind, name, patch) in [
+            ("service", SERVICE, &local),
+            ("mutatingwebhookconfiguration", permissions::NAME, &port),
+            ("validatingwebhookconfiguration", permissions::NAME, &port),
+        ] {
+            let patch = patch.to_string();
+            namespace.kubectl(&["patch", kind, name, "--type=json", "--patch", &patch], "").await.ok();
+        }
+        let kubeconfig = as_service_account(&namespace, permissions::NAME).await;
+        let mut installed = Self::new(namespace, Some(endpoints));
+        permissions::NAME.clone_into(&mut installed.configuration);
+        installed.kubeconfig = kubeconfig;
         installed.with([("--ca-propagation-wait", "1s")])
     }
 
@@ -97,7 +131,7 @@ impl Installation {
 
     /// The name of both webhook configurations.
     pub(crate) fn configuration(&self) -> &str {
-        &self.namespace.name
+        &self.configuration
     }
 
     async fn configure_webhooks(&self) {
@@ -122,7 +156,7 @@ impl Installation {
         let (webhook, admin) = (free_port(), free_port());
         let mut command = Command::new(env!("CARGO_BIN_EXE_mcp-operator"));
         command
-            .env("KUBECONFIG", self.namespace.cluster.kubeconfig())
+            .env("KUBECONFIG", &self.kubeconfig)
             .arg("run")
             .args(["--mutating-configuration", self.configuration()])
             .args(["--validating-configuration", self.configuration()])
@@ -300,6 +334,18 @@ impl Shared {
         let operator = installed.start_ready().await;
         Self { cluster, _installed: installed, _operator: operator }
     }
+}
+
+/// A kubeconfig that is no more than a service account's token.
+async fn as_service_account(namespace: &Namespace, name: &str) -> PathBuf {
+    let admin = namespace.cluster.kubeconfig();
+    let token = namespace.kubectl(&["create", "token", name], "").await.ok();
+    let text = std::fs::read_to_string(admin).expect("read the kubeconfig");
+    let mut config: Value = serde_saphyr::from_str(&text).expect("a kubeconfig");
+    config["users"][0]["user"] = json!({ "token": token.trim() });
+    let path = admin.with_file_name(format!("kubeconfig-{name}"));
+    std::fs::write(&path, config.to_string()).expect("write a kubeconfig");
+    path
 }
 
 /// A port of 127.0.0.1 that nobody listens on, and that the kernel gives to nobody who asks for any.
