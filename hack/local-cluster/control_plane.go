@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -20,11 +21,12 @@ import (
 var errAskedToEnd = errors.New("asked to end")
 
 type controlPlaneOptions struct {
-	kubeconfig    string
-	directory     string
-	logDirectory  string
-	exitWithStdin bool
-	timeout       time.Duration
+	kubeconfig     string
+	directory      string
+	logDirectory   string
+	exitWithStdin  bool
+	timeout        time.Duration
+	apiServerFlags []string
 }
 
 func controlPlaneCommand(arguments []string) int {
@@ -39,6 +41,10 @@ func controlPlaneCommand(arguments []string) int {
 	flags.BoolVar(&options.exitWithStdin, "exit-with-stdin", false,
 		"take commands from the standard input, and end when it closes")
 	flags.DurationVar(&options.timeout, "timeout", 2*time.Minute, "how long a start may take")
+	flags.Func("apiserver-flag", "`flag` for the API server, before its own; may be given more than once", func(text string) error {
+		options.apiServerFlags = append(options.apiServerFlags, text)
+		return nil
+	})
 	if err := flags.Parse(arguments); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
 			return 0
@@ -187,9 +193,10 @@ func (c *controlPlane) start(ctx context.Context) error {
 	}
 
 	spawner := newSpawner()
+	serverArguments := slices.Concat(c.options.apiServerFlags, apiServerArguments(port.number, c.store, credentials))
 	c.server = &apiServer{
 		spawner: spawner,
-		program: c.program("kube-apiserver", apiServerArguments(port.number, c.store, credentials)),
+		program: c.program("kube-apiserver", serverArguments),
 		config:  config,
 		timeout: c.options.timeout,
 		failed:  c.end,

@@ -68,8 +68,6 @@ const OWN_NAMESPACE: Rule = Rule { scope: Scope::OwnNamespace, ..CLUSTER };
 
 /// Read where the watch is late, kept by a watch, made and mended by server-side apply.
 const KEEP: &[&str] = &["get", "list", "watch", "create", "patch"];
-/// Likewise, and removed where a server no longer asks for it.
-const KEEP_OR_REMOVE: &[&str] = &["get", "list", "watch", "create", "patch", "delete"];
 
 /// Every permission of the operator.
 pub const RULES: &[Rule] = &[
@@ -116,46 +114,6 @@ pub const RULES: &[Rule] = &[
         ..CLUSTER
     },
     Rule { resources: &["configmaps"], verbs: KEEP, reason: "What a server is configured with.", ..CLUSTER },
-    Rule {
-        group: "networking.k8s.io",
-        resources: &["ingresses", "networkpolicies"],
-        verbs: KEEP_OR_REMOVE,
-        reason: "For servers that ask for them.",
-        ..CLUSTER
-    },
-    Rule {
-        group: "autoscaling",
-        resources: &["horizontalpodautoscalers"],
-        verbs: KEEP_OR_REMOVE,
-        reason: "For servers that ask for one.",
-        ..CLUSTER
-    },
-    Rule {
-        group: "policy",
-        resources: &["poddisruptionbudgets"],
-        verbs: KEEP_OR_REMOVE,
-        reason: "For servers that ask for one.",
-        ..CLUSTER
-    },
-    Rule {
-        resources: &["pods"],
-        verbs: &["list", "watch"],
-        reason: "Why a server's pods do not come up.",
-        ..CLUSTER
-    },
-    Rule {
-        resources: &["pods/log"],
-        verbs: &["get"],
-        reason: "The last line of a container that crashes.",
-        ..CLUSTER
-    },
-    Rule {
-        group: "events.k8s.io",
-        resources: &["events"],
-        verbs: &["create", "patch"],
-        reason: "What happened to a server, for kubectl describe.",
-        ..CLUSTER
-    },
     Rule {
         group: "coordination.k8s.io",
         resources: &["leases"],

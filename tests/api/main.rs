@@ -29,6 +29,7 @@ mod installing;
 mod late;
 mod membership;
 mod outside;
+mod permissions;
 mod quiet;
 mod replicas;
 mod rules;

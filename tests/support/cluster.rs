@@ -62,7 +62,7 @@ impl Cluster {
     pub(crate) async fn shared() -> Self {
         match env::var_os(KUBECONFIG) {
             Some(path) => Self::of(path.into(), None),
-            None => Self::launch().await,
+            None => Self::launch(&[]).await,
         }
         .with_crds()
         .await
@@ -78,7 +78,7 @@ impl Cluster {
         let idle = IDLE.lock().unwrap().pop();
         let cluster = match idle {
             Some(cluster) => cluster,
-            None => Self::launch().await.with_crds().await,
+            None => Self::launch(&[]).await.with_crds().await,
         };
         Own { cluster, _place: place }
     }
@@ -88,8 +88,16 @@ impl Cluster {
     /// # Panics
     /// Where none can be started.
     pub(crate) async fn empty() -> Own {
+        Self::empty_with(&[]).await
+    }
+
+    /// Likewise, whose API server has these flags beside its own.
+    ///
+    /// # Panics
+    /// Where none can be started.
+    pub(crate) async fn empty_with(flags: &[String]) -> Own {
         let place = PLACES.acquire().await.expect("never closed");
-        Own { cluster: Self::launch().await, _place: place }
+        Own { cluster: Self::launch(flags).await, _place: place }
     }
 
     fn of(kubeconfig: PathBuf, console: Option<Console>) -> Self {
@@ -97,7 +105,7 @@ impl Cluster {
         Self { inner: Arc::new(Inner { kubeconfig, console, outputs: Mutex::default() }) }
     }
 
-    async fn launch() -> Self {
+    async fn launch(flags: &[String]) -> Self {
         let directory = new_directory();
         let kubeconfig = directory.join("kubeconfig");
         // The shell removes what the control plane does not know of: logs, and what kubectl keeps.
@@ -109,7 +117,8 @@ impl Cluster {
             .args(["control-plane", "--exit-with-stdin", "--kubeconfig"])
             .arg(&kubeconfig)
             .arg("--log-dir")
-            .arg(directory.join("logs"));
+            .arg(directory.join("logs"))
+            .args(flags.iter().map(|flag| format!("--apiserver-flag={flag}")));
         // Ctrl-C reaches the test alone, and then the control plane ends with its input.
         command.process_group(0).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut launcher = command.spawn().expect("start a control plane");

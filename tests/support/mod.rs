@@ -1,5 +1,6 @@
 //! What the tests on a real API server stand on: clusters, operators, objects, waits.
 
+pub(crate) mod authorizer;
 pub(crate) mod cluster;
 pub(crate) mod endpoints;
 pub(crate) mod followed;

@@ -1,0 +1,166 @@
+//! What the operator may do is what it does: an API server says what it asks its authorizer in an operator's whole life.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use mcp_operator::permissions::{NAME, NAMESPACE, RULES, Rule, SELF_SIGNED, Scope};
+use serde_json::json;
+
+use crate::support::authorizer::{Authorizer, Question};
+use crate::support::cluster::Cluster;
+use crate::support::manifest::{
+    Manifest, mk_gateway, mk_prompt, mk_resource, mk_selecting_server, mk_server, mk_tool,
+};
+use crate::support::namespace::Namespace;
+use crate::support::object::{self, condition};
+use crate::support::operator::Installation;
+use crate::support::{pods, wait};
+
+/// One thing that may be done.
+#[derive(Debug, Clone, Copy)]
+struct Grant {
+    rule: &'static Rule,
+    resource: &'static str,
+    verb: &'static str,
+}
+
+impl Grant {
+    fn all() -> Vec<Self> {
+        let of = |rule: &'static Rule| {
+            let verbs = move |&resource| rule.verbs.iter().map(move |&verb| Self { rule, resource, verb });
+            rule.resources.iter().flat_map(verbs)
+        };
+        RULES.iter().flat_map(of).collect()
+    }
+
+    fn answers(&self, question: &Question) -> bool {
+        (self.rule.group, self.resource, self.verb) == (&question.group, &question.resource, &question.verb)
+            && (self.rule.scope == Scope::Cluster || question.namespace == NAMESPACE)
+            && (self.rule.names.is_empty() || self.rule.names.contains(&question.name.as_str()))
+    }
+
+    /// Whether something was asked that nothing else would allow, and no narrower form of this either.
+    fn is_needed(&self, questions: &BTreeSet<Question>) -> bool {
+        let others = |question: &Question| {
+            let answers = |other: &Self| !std::ptr::eq(other.rule, self.rule) && other.answers(question);
+            Self::all().iter().any(answers)
+        };
+        questions
+            .iter()
+            .any(|question| self.answers(question) && !others(question) && !self.is_wider(question))
+    }
+
+    fn is_wider(&self, question: &Question) -> bool {
+        self.rule.scope == Scope::Cluster && question.namespace == NAMESPACE
+    }
+}
+
+#[tokio::test]
+async fn everything_that_is_asked_for_is_granted_and_everything_granted_is_asked_for() {
+    let authorizer = Authorizer::of(format!("system:serviceaccount:{NAMESPACE}:{NAME}")).await;
+    let mut flags = authorizer.flags();
+    // Which asks whether an owner's deletion may be held back.
+    flags.push("--enable-admission-plugins=OwnerReferencesPermissionEnforcement".to_owned());
+    let cluster = Cluster::empty_with(&flags).await;
+    let manifests = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/default").display().to_string();
+    cluster.kubectl(&["apply", "--kustomize", &manifests], "").await.ok();
+    // Long enough for a life, short enough to see the certificate replaced.
+    let lifetimes = [("--leaf-lifetime", "30s"), ("--ca-lifetime", "60s")];
+    let installed = Installation::shipped(&cluster).await.with(lifetimes);
+    let operator = installed.start_ready().await;
+    let ns = cluster.namespace("life").await;
+    live(&ns).await;
+    wait::until("the certificate is replaced", async || {
+        let steps = operator.logged("certificate step done");
+        if steps.len() > 2 { Ok(()) } else { Err(format!("{steps:?}")) }
+    })
+    .await;
+    let refused = operator.logged("forbidden");
+    operator.terminate().await;
+
+    let mut questions = authorizer.questions();
+    // The plugin's way to ask about all at once, before it asks about one.
+    questions.retain(|question| question.resource != "*/finalizers");
+    let grants = Grant::all();
+    let unanswered: Vec<_> =
+        questions.iter().filter(|question| !grants.iter().any(|grant| grant.answers(question))).collect();
+    let unneeded: Vec<_> = grants
+        .iter()
+        .filter(|grant| !grant.is_needed(&questions))
+        .map(|grant| format!("{} {}: {}", grant.verb, grant.resource, grant.rule.reason))
+        .collect();
+    assert!(
+        unanswered.is_empty() && unneeded.is_empty(),
+        "asked for: {unanswered:#?}\nnot needed: {unneeded:#?}"
+    );
+    assert_eq!(refused, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn with_cert_manager_it_goes_without_what_only_an_issuer_needs() {
+    let cluster = Cluster::empty().await;
+    let manifests = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/default").display().to_string();
+    cluster.kubectl(&["apply", "--kustomize", &manifests], "").await.ok();
+    let installed = Installation::shipped(&cluster).await;
+    // Fills the Secret and the configurations, in cert-manager's place.
+    installed.start_ready().await.terminate().await;
+    let roles = "role,rolebinding,clusterrole,clusterrolebinding";
+    let delete = ["delete", roles, SELF_SIGNED, "--namespace", NAMESPACE];
+    cluster.kubectl(&delete, "").await.ok();
+
+    let installed = installed.with([("--cert-mode", "cert-manager")]);
+    let operator = installed.start_ready().await;
+    let ns = cluster.namespace("cert-manager").await;
+    ns.create(&mk_server("weather")).await;
+    ns.until("Deployment", "weather", "is made", |_| true).await;
+    assert_eq!(operator.logged("forbidden"), Vec::<String>::new());
+    operator.terminate().await;
+}
+
+/// Everything that a server can ask for, and then no more; names that others have taken; pods that come up, and such as do
+/// not; a deletion.
+async fn live(ns: &Namespace) {
+    for tool in ["search", "fetch"] {
+        ns.create(&mk_tool(tool).for_server("full")).await;
+    }
+    ns.create(&mk_prompt("greet").for_server("full")).await;
+    ns.create(&mk_resource("guide").for_server("full")).await;
+    ns.create(&mk_gateway("gateway")).await;
+    let full = mk_selecting_server("full").with("/spec/config/LOG_LEVEL", "debug");
+    ns.create(&full).await;
+    pods::run(ns, "full").await;
+    for (kind, name) in [("MCPTool", "search"), ("MCPPrompt", "greet"), ("MCPResource", "guide")] {
+        ns.until(kind, name, "has a status", |found| condition(found, "Accepted").is_some()).await;
+    }
+    foreign(ns).await;
+    for server in [full.with("/metadata/name", "taken"), mk_server("occupied")] {
+        ns.create(&server).await;
+        let name = object::name(&server);
+        ns.until("MCPServer", name, "has a status", |found| !found["status"].is_null()).await;
+    }
+    ns.create(&mk_server("cached").with("/spec/redis/serviceName", "redis")).await;
+    ns.until("Deployment", "cached", "is made", |_| true).await;
+    ns.delete("MCPServer", "cached").await.accepted();
+    ns.until_gone("MCPServer", "cached").await;
+}
+
+/// Objects of the names that two servers would give their own.
+async fn foreign(ns: &Namespace) {
+    let metadata = |name: &str| json!({ "name": name });
+    let labels = json!({ "app": "foreign" });
+    let container = json!({ "name": "app", "image": "registry.example.com/app:1" });
+    let deployment = |name: &str| {
+        json!({ "apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata(name),
+            "spec": { "replicas": 0, "selector": { "matchLabels": labels },
+                "template": { "metadata": { "labels": labels }, "spec": { "containers": [container] } } } })
+    };
+    let objects = [
+        json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata("taken-config") }),
+        json!({ "apiVersion": "v1", "kind": "Service", "metadata": metadata("taken"),
+            "spec": { "ports": [{ "port": 80 }] } }),
+        deployment("occupied"),
+    ];
+    for object in objects {
+        ns.create(&object).await;
+    }
+}
