@@ -47,7 +47,7 @@ fix: format ## Format, and let clippy mend what it can
 	$(CARGO) clippy --workspace --all-targets --fix --allow-dirty --allow-staged
 
 generate: manifests ## Write every generated file: manifests, and documentation made from tests
-	UPDATE=1 $(CARGO) test --quiet --test it docs
+	UPDATE=1 $(CARGO) test --quiet --test it -- docs command_line
 
 manifests: ## Write the generated manifests: CRDs, roles and webhook configurations
 	$(CARGO) run --quiet -- crds --output-dir config/crd/bases

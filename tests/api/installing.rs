@@ -1,5 +1,6 @@
 //! The manifests: an installation from nothing in one command, what it may do, and that nothing is left of it.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde_json::Value;
@@ -7,8 +8,8 @@ use serde_json::Value;
 use crate::support::cluster::Cluster;
 use crate::support::manifest::{Manifest, mk_server};
 use crate::support::object::Verb;
-use crate::support::operator::Installation;
-use crate::support::wait;
+use crate::support::operator::{Installation, Operator};
+use crate::support::{queries, wait};
 
 const NAMESPACE: &str = mcp_operator::permissions::NAMESPACE;
 
@@ -94,12 +95,33 @@ async fn what_is_installed_works_with_its_own_permissions_and_upgrades_in_place(
     };
     let before = bundles().await;
     assert!(before.iter().all(|bundle| !bundle.is_empty()), "{before:?}");
+    every_query_has_data(&operator).await;
     for overlay in OVERLAYS {
         apply(&cluster, overlay).await;
         assert_eq!(bundles().await, before, "{overlay}");
     }
     assert_eq!(operator.logged("403"), Vec::<String>::new());
     operator.terminate().await;
+}
+
+/// Of the dashboard and the alerts; and that the table of metrics in the documentation is complete and true.
+async fn every_query_has_data(operator: &Operator) {
+    let (_, text) = operator.get("/metrics").await.expect("metrics");
+    let types = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '));
+    let exposed: BTreeMap<String, String> = types
+        .map(|(name, kind)| match kind {
+            "counter" => (format!("{name}_total"), kind.to_owned()),
+            "info" => (format!("{name}_info"), kind.to_owned()),
+            _ => (name.to_owned(), kind.to_owned()),
+        })
+        .collect();
+    assert_eq!(exposed, queries::documented());
+    for query in queries::all() {
+        for selector in queries::selectors(&query.expr) {
+            let found = text.lines().any(|line| selector.matches(line));
+            assert!(found, "{}: nothing is {selector:?} in\n{text}", query.title);
+        }
+    }
 }
 
 #[tokio::test]

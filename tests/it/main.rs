@@ -8,9 +8,13 @@
 )]
 
 mod check;
+mod command_line;
 mod dependencies;
 mod docs;
 #[path = "../support/rules.rs"]
 mod examples;
+mod monitoring;
+#[path = "../support/queries.rs"]
+mod queries;
 mod rules;
 mod webhook;

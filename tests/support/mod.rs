@@ -12,6 +12,8 @@ pub(crate) mod object;
 pub(crate) mod operator;
 pub(crate) mod pods;
 pub(crate) mod process;
+#[expect(dead_code, reason = "the tests without a cluster use the rest")]
+pub(crate) mod queries;
 #[expect(dead_code, reason = "the documentation and the tests without a cluster use the rest")]
 pub(crate) mod rules;
 pub(crate) mod schemas;

@@ -105,7 +105,7 @@ impl Installation {
         let mut installed = Self::new(namespace, Some(endpoints));
         permissions::NAME.clone_into(&mut installed.configuration);
         installed.kubeconfig = kubeconfig;
-        installed.with([("--ca-propagation-wait", "1s")])
+        installed.with([("--ca-propagation-wait", "1s")]).with_long_leases()
     }
 
     /// With these flags and their values for every replica that is started from now on.

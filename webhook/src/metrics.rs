@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use mcp_crds::kind::Kind;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -40,8 +41,27 @@ impl Default for Metrics {
     fn default() -> Self {
         // 10 µs, which a small object takes, to 2.6 s, of the 5 s that the API server waits.
         let histogram = || Histogram::new(exponential_buckets(10e-6, 4.0, 10));
-        Self { reviews: Family::default(), duration: Family::new_with_constructor(histogram) }
+        let reviews = Family::<ReviewLabels, Counter>::default();
+        // Present from the start, so that the first failure is an increase and not a new series.
+        for labels in failures() {
+            drop(reviews.get_or_create(&labels));
+        }
+        Self { reviews, duration: Family::new_with_constructor(histogram) }
     }
+}
+
+/// The labels of every review that must not happen.
+fn failures() -> impl Iterator<Item = ReviewLabels> {
+    let webhooks = ["mutating", "validating"].into_iter();
+    webhooks.flat_map(|webhook| {
+        let malformed = ReviewLabels { webhook, kind: "other", operation: "other", verdict: "malformed" };
+        let kinds = Kind::ALL.map(Kind::as_str).into_iter().chain(["Scale"]);
+        let failed = kinds.flat_map(move |kind| {
+            let of = move |operation| ReviewLabels { webhook, kind, operation, verdict: "failed" };
+            ["CREATE", "UPDATE"].map(of)
+        });
+        failed.chain([malformed])
+    })
 }
 
 impl Metrics {
