@@ -49,10 +49,11 @@ fix: format ## Format, and let clippy mend what it can
 generate: manifests ## Write every generated file: manifests, and documentation made from tests
 	UPDATE=1 $(CARGO) test --quiet --test it -- docs command_line
 
-manifests: ## Write the generated manifests: CRDs, roles and webhook configurations
+manifests: ## Write the generated manifests: CRDs, roles, webhook configurations, the chart
 	$(CARGO) run --quiet -- crds --output-dir config/crd/bases
 	$(CARGO) run --quiet --example rbac-manifests config/rbac
 	$(CARGO) run --quiet --example webhook-manifests > config/webhook/manifests.yaml
+	hack/chart.sh
 
 ##@ Run it
 .PHONY: control-plane cluster-down run install uninstall

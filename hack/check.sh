@@ -16,11 +16,11 @@ deny=$(hack/tool.sh cargo-deny)
 
 echo "check: generated files" >&2
 make --silent generate
-if ! git diff --exit-code --stat -- config docs; then
+if ! git diff --exit-code --stat -- charts config docs; then
 	echo "generated files differ from what is committed: run 'make generate' and commit the result" >&2
 	exit 1
 fi
-untracked=$(git ls-files --others --exclude-standard -- config docs)
+untracked=$(git ls-files --others --exclude-standard -- charts config docs)
 if [[ -n $untracked ]]; then
 	echo "generated and not committed: $untracked" >&2
 	exit 1

@@ -20,6 +20,7 @@ mod support;
 
 mod certificates;
 mod children;
+mod chart;
 mod crds;
 mod defaults;
 mod deletion;
