@@ -56,7 +56,7 @@ manifests: ## Write the generated manifests: CRDs, roles, webhook configurations
 	hack/chart.sh
 
 ##@ Run it
-.PHONY: control-plane cluster-down run install uninstall
+.PHONY: control-plane cluster-down run install uninstall deploy undeploy docker-build
 control-plane: ## Start a local API server; its kubeconfig is .cluster/kubeconfig
 	hack/control-plane.sh up
 
@@ -68,6 +68,16 @@ install: ## Install the CRDs into the cluster
 
 uninstall: ## Remove the CRDs, and with them every object of theirs
 	$(KUBECTL) delete --ignore-not-found -f config/crd/bases
+
+deploy: image ## Build the images, load them into the local cluster, install the operator, and wait until it is ready
+	hack/image.sh load
+	hack/deploy.sh up
+
+undeploy: ## Remove the operator, every object of its kinds first
+	hack/deploy.sh down
+
+docker-build: ## Build the images with Docker; IMAGE_PREFIX=registry.example.com/mcp/ names them
+	hack/docker-build.sh
 
 run: ## Run the operator on this machine against the cluster, admission included
 	hack/run.sh

@@ -13,6 +13,7 @@ mod dependencies;
 mod docs;
 #[path = "../support/rules.rs"]
 mod examples;
+mod manifests;
 mod monitoring;
 #[path = "../support/queries.rs"]
 mod queries;
