@@ -4,7 +4,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 # Cargo unifies features of packages that are built together; alone, a crate shows what it forgot to ask for.
-for crate in mcp-crds mcp-certs mcp-webhook mcp-operator; do
+for crate in mcp-crds mcp-certs mcp-webhook mcp-operator mcp-k8s-server; do
 	echo "check: $crate alone" >&2
 	cargo check --quiet --package "$crate"
 done

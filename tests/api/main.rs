@@ -27,6 +27,7 @@ mod deletion;
 mod faults;
 mod harness;
 mod installing;
+mod kubernetes_server;
 mod late;
 mod membership;
 mod outside;

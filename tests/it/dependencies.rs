@@ -45,3 +45,8 @@ fn the_webhook_knows_no_client() {
 fn certificates_know_nothing_of_the_api() {
     assert_without("mcp-certs", &["mcp-crds"]);
 }
+
+#[test]
+fn the_sample_server_is_one_like_any_other() {
+    assert_without("mcp-k8s-server", &["mcp-operator", "mcp-crds", "mcp-webhook", "mcp-certs"]);
+}

@@ -4,6 +4,7 @@ pub(crate) mod authorizer;
 pub(crate) mod cluster;
 pub(crate) mod endpoints;
 pub(crate) mod followed;
+pub(crate) mod kubernetes_server;
 pub(crate) mod load;
 pub(crate) mod manifest;
 pub(crate) mod namespace;
@@ -17,5 +18,6 @@ pub(crate) mod queries;
 #[expect(dead_code, reason = "the documentation and the tests without a cluster use the rest")]
 pub(crate) mod rules;
 pub(crate) mod schemas;
+pub(crate) mod sdk;
 pub(crate) mod wait;
 pub(crate) mod writes;

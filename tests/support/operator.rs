@@ -349,7 +349,7 @@ async fn as_service_account(namespace: &Namespace, name: &str) -> PathBuf {
 }
 
 /// A port of 127.0.0.1 that nobody listens on, and that the kernel gives to nobody who asks for any.
-fn free_port() -> SocketAddr {
+pub(crate) fn free_port() -> SocketAddr {
     const FIRST: u16 = 10_000;
     const COUNT: u16 = 20_000;
     static NEXT: AtomicU16 = AtomicU16::new(0);

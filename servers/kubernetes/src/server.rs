@@ -150,3 +150,6 @@ impl ServerHandler for Server {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

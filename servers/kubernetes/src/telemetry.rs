@@ -36,8 +36,12 @@ pub fn init(format: LogFormat, level: LevelFilter) -> Result<(), TryInitError> {
     } else {
         lines.with_ansi(io::stderr().is_terminal()).boxed()
     };
-    // The SDK says at info what is said here better, once for each request.
-    let ours = Targets::new().with_default(level.min(LevelFilter::WARN)).with_target("mcp_k8s_server", level);
-    let filter = if level > LevelFilter::INFO { Targets::new().with_default(level) } else { ours };
+    // What the SDK says of a request is said here better, once for each.
+    let targets = Targets::new().with_default(level);
+    let filter = if level > LevelFilter::INFO {
+        targets
+    } else {
+        targets.with_target("rmcp", level.min(LevelFilter::ERROR))
+    };
     tracing_subscriber::registry().with(lines.with_filter(filter)).try_init()
 }

@@ -11,7 +11,7 @@ pub(super) fn of(pod: &Pod) -> Vec<String> {
     let status = pod.status.as_ref().unwrap_or(&default);
     let mut found = Vec::new();
     found.extend(deletion(pod));
-    found.extend(scheduling(status));
+    found.extend(scheduling(pod, status));
     if let Some(reason) = &status.reason {
         found.push(format!("The pod is {reason}: {}", status.message.as_deref().unwrap_or("no message")));
     }
@@ -45,16 +45,22 @@ fn deletion(pod: &Pod) -> Option<String> {
     })
 }
 
-fn scheduling(status: &PodStatus) -> Option<String> {
-    let conditions = status.conditions.iter().flatten();
-    let condition = conditions
-        .into_iter()
-        .find(|condition| condition.type_ == "PodScheduled" && condition.status == "False")?;
-    Some(format!(
-        "No node takes the pod: {}. Compare requests, nodeSelector, affinity and tolerations with the nodes \
-         (k8s://cluster/nodes).",
-        condition.message.as_deref().unwrap_or("the scheduler does not say why").trim_end_matches('.')
-    ))
+fn scheduling(pod: &Pod, status: &PodStatus) -> Option<String> {
+    let is_placed = pod.spec.as_ref().is_some_and(|spec| spec.node_name.is_some());
+    let mut conditions = status.conditions.iter().flatten();
+    match conditions.find(|condition| condition.type_ == "PodScheduled") {
+        Some(condition) if condition.status == "False" => Some(format!(
+            "No node takes the pod: {}. Compare requests, nodeSelector, affinity and tolerations with the nodes \
+             (k8s://cluster/nodes).",
+            condition.message.as_deref().unwrap_or("the scheduler does not say why").trim_end_matches('.')
+        )),
+        None if !is_placed && status.phase.as_deref() == Some("Pending") => Some(
+            "The pod has no node, and no scheduler has said anything about it: it has just been made, or none is there for \
+             its spec.schedulerName."
+                .to_owned(),
+        ),
+        _ => None,
+    }
 }
 
 fn container_findings(container: &Container, status: &ContainerStatus) -> Vec<String> {

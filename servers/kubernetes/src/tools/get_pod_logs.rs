@@ -72,12 +72,13 @@ pub(super) async fn call(kubernetes: &Kubernetes, given: Value) -> Result<CallTo
         timestamps: wanted.timestamps,
     };
     let log = kubernetes.log(&namespace, &wanted.name, &request).await?;
-    let remark = remark(&log).map(ContentBlock::text);
-    Ok(CallToolResult::success([ContentBlock::text(log.text)].into_iter().chain(remark).collect()))
+    let remark = remark(&log);
+    let texts = [Some(log.text).filter(|text| !text.is_empty()), remark];
+    Ok(CallToolResult::success(texts.into_iter().flatten().map(ContentBlock::text).collect()))
 }
 
 /// What the log's text does not show.
-pub(super) fn remark(log: &Log) -> Option<String> {
+fn remark(log: &Log) -> Option<String> {
     if log.lacks_end {
         Some(format!(
             "These lines are longer than {} MiB, and the last of them are not here: ask for fewer.",
@@ -86,7 +87,7 @@ pub(super) fn remark(log: &Log) -> Option<String> {
     } else if log.lacks_beginning {
         Some(format!("These are the last {} KiB of the lines that were asked for.", LOG_BYTES / 1024))
     } else if log.text.is_empty() {
-        Some("The log is empty.".to_owned())
+        Some("The log is empty: the container has written nothing, or has not been started.".to_owned())
     } else {
         None
     }

@@ -105,6 +105,14 @@ fn a_pod_that_no_node_takes() {
 }
 
 #[test]
+fn a_pod_that_no_scheduler_looks_at() {
+    let pod = json!({ "spec": { "containers": [] }, "status": { "phase": "Pending" } });
+    assert_one(&of(&serde_json::from_value(pod).unwrap()), "The pod has no node, and no scheduler has said");
+    let placed = json!({ "spec": { "nodeName": "one", "containers": [] }, "status": { "phase": "Pending" } });
+    assert_eq!(of(&serde_json::from_value(placed).unwrap()), Vec::<String>::new());
+}
+
+#[test]
 fn a_pod_that_stays_though_deleted() {
     let pod = json!({ "metadata": { "deletionTimestamp": "2026-01-02T03:04:05Z", "finalizers": ["a/b"] } });
     assert_one(
