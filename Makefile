@@ -56,12 +56,15 @@ manifests: ## Write the generated manifests: CRDs, roles, webhook configurations
 	hack/chart.sh
 
 ##@ Run it
-.PHONY: control-plane cluster-down run install uninstall deploy undeploy docker-build
+.PHONY: control-plane cluster cluster-down run install uninstall deploy undeploy docker-build
 control-plane: ## Start a local API server; its kubeconfig is .cluster/kubeconfig
 	hack/control-plane.sh up
 
-cluster-down: ## End it, and leave nothing behind
-	hack/control-plane.sh down
+cluster: ## Start a local cluster with a node, without Docker; its kubeconfig is .cluster/kubeconfig
+	hack/cluster.sh up
+
+cluster-down: ## End either, and leave nothing behind
+	hack/cluster.sh down
 
 install: ## Install the CRDs into the cluster
 	$(KUBECTL) apply -f config/crd/bases

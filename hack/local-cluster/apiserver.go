@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"strconv"
-	"syscall"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -16,51 +14,29 @@ import (
 )
 
 const (
-	serviceRange = "10.96.0.0/16"
 	// How often a condition is asked for while something starts.
 	pollInterval = 50 * time.Millisecond
 	// How long one such question may take.
 	questionTimeout = 5 * time.Second
 )
 
-// The address that the API server has inside the service range.
-var firstServiceAddress = net.IPv4(10, 96, 0, 1)
-
-var (
-	errRunning    = errors.New("the API server runs already")
-	errNotRunning = errors.New("the API server does not run")
-)
-
-// apiServer is the cluster's kube-apiserver, which ends and starts again on the same port over the same data.
-type apiServer struct {
-	spawner *spawner
-	program program
-	config  *rest.Config
-	timeout time.Duration
-	failed  func(error)
-	running *process
-}
-
-func apiServerArguments(port int, store *datastore, c *credentials) []string {
+func apiServerArguments(n *network, port int, store *datastore, c *credentials) []string {
 	return []string{
-		"--bind-address=127.0.0.1",
-		"--advertise-address=127.0.0.1",
+		"--bind-address=" + n.server.String(),
+		"--advertise-address=" + n.server.String(),
 		"--secure-port=" + strconv.Itoa(port),
 		// The launcher holds the port; see reservedPort.
 		"--permit-port-sharing",
-		// An address of the loopback may not stand in an Endpoints object, so the service `kubernetes` has none.
-		"--endpoint-reconciler-type=none",
 		"--etcd-servers=" + store.endpoint,
 		"--etcd-count-metric-poll-period=0",
 		"--etcd-db-metric-poll-interval=0",
-		"--tls-cert-file=" + c.serverCertificate,
-		"--tls-private-key-file=" + c.serverKey,
+		"--tls-cert-file=" + c.server.certificate,
+		"--tls-private-key-file=" + c.server.key,
 		"--client-ca-file=" + c.authorityPath,
-		"--authorization-mode=RBAC",
 		"--service-account-issuer=https://kubernetes.default.svc.cluster.local",
 		"--service-account-key-file=" + c.serviceAccountPublic,
 		"--service-account-signing-key-file=" + c.serviceAccountKey,
-		"--service-cluster-ip-range=" + serviceRange,
+		"--service-cluster-ip-range=" + n.services.String(),
 		"--allow-privileged=true",
 		"--profiling=false",
 		// By default an API server that is told to end waits up to a minute for watches to end by themselves. With these
@@ -72,49 +48,31 @@ func apiServerArguments(port int, store *datastore, c *credentials) []string {
 	}
 }
 
-// start returns when the server says that it is ready.
-func (a *apiServer) start(ctx context.Context) error {
-	if a.running != nil && !a.running.hasEnded() {
-		return errRunning
+// Where there are no nodes.
+var nodelessAPIServerArguments = []string{
+	// An address of the loopback may not stand in an Endpoints object, so the service `kubernetes` has none.
+	"--endpoint-reconciler-type=none",
+	"--authorization-mode=RBAC",
+}
+
+// What the API server needs to talk with kubelets, and with API servers in pods.
+func nodeAPIServerArguments(c *nodeCredentials) []string {
+	return []string{
+		"--authorization-mode=Node,RBAC",
+		"--enable-admission-plugins=NodeRestriction",
+		// The node's name stands in no DNS.
+		"--kubelet-preferred-address-types=InternalIP",
+		"--kubelet-certificate-authority=" + c.authorityPath,
+		"--kubelet-client-certificate=" + c.kubeletClient.certificate,
+		"--kubelet-client-key=" + c.kubeletClient.key,
+		"--requestheader-client-ca-file=" + c.frontAuthorityPath,
+		"--requestheader-allowed-names=" + frontProxyUser,
+		"--requestheader-username-headers=X-Remote-User",
+		"--requestheader-group-headers=X-Remote-Group",
+		"--requestheader-extra-headers-prefix=X-Remote-Extra-",
+		"--proxy-client-cert-file=" + c.frontProxy.certificate,
+		"--proxy-client-key-file=" + c.frontProxy.key,
 	}
-	running, err := a.spawner.run(a.program, a.failed)
-	if err != nil {
-		return err
-	}
-	a.running = running
-	ctx, cancel := context.WithTimeout(ctx, a.timeout)
-	defer cancel()
-	return waitUntilReady(ctx, a.config)
-}
-
-func (a *apiServer) stop() error {
-	return a.withRunning((*process).terminate)
-}
-
-func (a *apiServer) kill() error {
-	return a.withRunning((*process).kill)
-}
-
-func (a *apiServer) pause() error {
-	return a.withRunning(func(p *process) error { return p.signal(syscall.SIGSTOP) })
-}
-
-func (a *apiServer) resume() error {
-	return a.withRunning(func(p *process) error { return p.signal(syscall.SIGCONT) })
-}
-
-func (a *apiServer) restart(ctx context.Context) error {
-	if err := a.stop(); err != nil && !errors.Is(err, errNotRunning) {
-		return err
-	}
-	return a.start(ctx)
-}
-
-func (a *apiServer) withRunning(act func(*process) error) error {
-	if a.running == nil || a.running.hasEnded() {
-		return errNotRunning
-	}
-	return act(a.running)
 }
 
 // waitUntilReady asks the server until it says that it is ready, and else tells what it last said.

@@ -27,31 +27,12 @@ func readCommands(ctx context.Context, input io.Reader, commands chan<- string, 
 	}
 }
 
-// answer carries a command out and says so in one line.
-func answer(ctx context.Context, server *apiServer, command string) {
-	err := carryOut(ctx, server, command)
+// answer says in one line that a command was carried out, or why not.
+func answer(command string, err error) {
 	if err != nil {
 		text := strings.Join(strings.Fields(err.Error()), " ")
 		fmt.Fprintf(os.Stdout, "error %s: %s\n", command, text)
 		return
 	}
 	fmt.Fprintf(os.Stdout, "ok %s\n", command)
-}
-
-func carryOut(ctx context.Context, server *apiServer, command string) error {
-	switch command {
-	case "start-apiserver":
-		return server.start(ctx)
-	case "stop-apiserver":
-		return server.stop()
-	case "restart-apiserver":
-		return server.restart(ctx)
-	case "kill-apiserver":
-		return server.kill()
-	case "pause-apiserver":
-		return server.pause()
-	case "resume-apiserver":
-		return server.resume()
-	}
-	return fmt.Errorf("no such command")
 }

@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -184,4 +185,38 @@ func deleteNamespaces(
 		}
 		queue.Done(name)
 	}
+}
+
+func controllerArguments(directory *privateDirectory, c *credentials) []string {
+	return []string{
+		"--kubeconfig=" + directory.join(controllersKubeconfig),
+		"--",
+		// It is the only one.
+		"--leader-elect=false",
+		// Nobody asks it anything, so it listens on no port.
+		"--secure-port=0",
+		"--profiling=false",
+		// It makes this directory where it is missing, by default one of the system's.
+		"--flex-volume-plugin-dir=" + directory.join("volume-plugins"),
+		"--use-service-account-credentials=true",
+		"--service-account-private-key-file=" + c.serviceAccountKey,
+		"--root-ca-file=" + c.authorityPath,
+		"--cluster-signing-cert-file=" + c.authorityPath,
+		"--cluster-signing-key-file=" + c.authorityKey,
+		"--controllers=*,-" + strings.Join(replacedControllers, ",-"),
+		fmt.Sprintf("--kube-api-qps=%d", clientQueriesPerSecond),
+		fmt.Sprintf("--kube-api-burst=%d", clientBurst),
+		"--concurrent-deployment-syncs=20",
+		"--concurrent-replicaset-syncs=20",
+		"--concurrent-statefulset-syncs=20",
+		"--concurrent-service-endpoint-syncs=20",
+		"--concurrent-serviceaccount-token-syncs=20",
+		"--horizontal-pod-autoscaler-sync-period=2s",
+	}
+}
+
+// A test does not wait for the minutes in which an autoscaler distrusts what a new pod uses.
+var nodeControllerArguments = []string{
+	"--horizontal-pod-autoscaler-cpu-initialization-period=10s",
+	"--horizontal-pod-autoscaler-initial-readiness-delay=5s",
 }

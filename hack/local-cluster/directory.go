@@ -81,6 +81,9 @@ func claimDirectory(path string) (*privateDirectory, error) {
 	if _, err := os.Lstat(mark); len(entries) > 0 && err != nil {
 		return fail(fmt.Errorf("%s is not empty, and no control plane made it", path))
 	}
+	if err := removeCgroup(cgroupName(path)); err != nil {
+		return fail(err)
+	}
 	for _, entry := range entries {
 		if entry.Name() == directoryMark {
 			continue
@@ -124,6 +127,7 @@ func sweep(parent string) {
 				continue
 			}
 			if lock, err := lockDirectory(path); err == nil {
+				_ = removeCgroup(cgroupName(path))
 				_ = os.RemoveAll(path)
 				_ = lock.Close()
 			}
@@ -152,13 +156,24 @@ func (d *privateDirectory) remove() error {
 	return errors.Join(err, d.lock.Close())
 }
 
-// The watcher waits until nothing holds the other end of its input open any more. Then it removes the directory, and the
-// kubeconfig where that is still this cluster's. The components die with the launcher, so few tries are enough.
+// sweepCommand removes what dead clusters left whose watchers died with them.
+func sweepCommand() int {
+	sweep(os.TempDir())
+	return 0
+}
+
+// The watcher waits until nothing holds the other end of its input open any more. Then it removes the directory and the
+// cgroup, and the kubeconfig where that is still this cluster's. The components die with the launcher, and what runs in
+// containers a moment later, so few tries are enough.
 const watcherScript = `trap '' HUP INT TERM
 while read -r line; do :; done
 cmp -s "$1/$2" "$3" && rm -f "$3"
-for try in 1 2 3 4 5 6 7 8 9 10; do
-	rm -rf "$1" && exit
+for try in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+	left=
+	for cgroup in /sys/fs/cgroup/"$4" /sys/fs/cgroup/*/"$4"; do
+		[ -d "$cgroup" ] && ! find "$cgroup" -depth -type d -exec rmdir {} + && left=yes
+	done
+	rm -rf "$1" && [ -z "$left" ] && exit
 	sleep 0.2
 done`
 
@@ -170,7 +185,8 @@ type watcher struct {
 }
 
 func watch(directory *privateDirectory, copyName, kubeconfig string) (*watcher, error) {
-	command := exec.Command("/bin/sh", "-c", watcherScript, "local-cluster-watcher", directory.path, copyName, kubeconfig)
+	command := exec.Command("/bin/sh", "-c", watcherScript, "local-cluster-watcher",
+		directory.path, copyName, kubeconfig, cgroupName(directory.path))
 	command.Dir = "/"
 	// Out of reach of what ends the launcher's whole process group.
 	command.SysProcAttr = &syscall.SysProcAttr{Setsid: true}

@@ -1,8 +1,7 @@
-// Command local-cluster is a Kubernetes control plane in one binary, for tests and for trying the operator on a machine
-// that has no containers.
+// Command local-cluster is Kubernetes in one binary, for tests and for trying the operator on a machine without Docker.
 //
-// Its first argument names what to run: `control-plane` starts the whole, the other names are Kubernetes' own components
-// with their own flags. The control plane starts itself again under those names.
+// Its first argument names what to run: `control-plane` starts all that needs no containers, `cluster` that and a node. The
+// other names are Kubernetes' own components with their own flags, which those two start from the same binary.
 package main
 
 import (
@@ -30,6 +29,9 @@ import (
 const usage = `usage: local-cluster COMMAND [FLAGS]
 
   control-plane             etcd, API server and controllers until it is told to end
+  cluster                   the same with a node, on which pods run; needs root
+  load                      loads images into a cluster that runs
+  sweep                     removes what dead clusters left
   controllers               kube-controller-manager with quick garbage collection and namespace deletion
   kube-apiserver            Kubernetes' components, each with its own flags
   kube-controller-manager
@@ -48,8 +50,14 @@ func main() {
 	// The components, and kubectl's search for plug-ins, read os.Args themselves.
 	os.Args = os.Args[1:]
 	switch name {
-	case "control-plane":
-		os.Exit(controlPlaneCommand(os.Args[1:]))
+	case "control-plane", "cluster":
+		os.Exit(launchCommand(name, os.Args[1:]))
+	case "node":
+		os.Exit(nodeCommand(os.Args[1:]))
+	case "load":
+		os.Exit(loadCommand(os.Args[1:]))
+	case "sweep":
+		os.Exit(sweepCommand())
 	case "controllers":
 		os.Exit(controllersCommand(os.Args[1:]))
 	case "kubectl":
@@ -57,7 +65,7 @@ func main() {
 	case "help", "-h", "--help":
 		fmt.Print(usage)
 	default:
-		command := component(name)
+		command := kubernetesCommand(name)
 		if command == nil {
 			fmt.Fprintf(os.Stderr, "local-cluster: no command %q\n%s", name, usage)
 			os.Exit(2)
@@ -66,9 +74,9 @@ func main() {
 	}
 }
 
-// component gives the command of one of Kubernetes' components, nil where the name is none. Only one is ever made in a
+// kubernetesCommand gives the command of one of Kubernetes' components, nil where the name is none. Only one is ever made in a
 // process: each registers its feature gates and metrics globally.
-func component(name string) *cobra.Command {
+func kubernetesCommand(name string) *cobra.Command {
 	switch name {
 	case "kube-apiserver":
 		return apiserver.NewAPIServerCommand()

@@ -11,8 +11,6 @@ import (
 	"fmt"
 	"math/big"
 	"net"
-	"os"
-	"path/filepath"
 	"time"
 )
 
@@ -136,74 +134,4 @@ func encodeKey(key *ecdsa.PrivateKey) ([]byte, error) {
 		return nil, err
 	}
 	return pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: der}), nil
-}
-
-// credentials are the files that the components read, and the pairs that go into kubeconfigs.
-type credentials struct {
-	authority            []byte
-	admin                keyPair
-	controllers          keyPair
-	serverCertificate    string
-	serverKey            string
-	authorityPath        string
-	authorityKey         string
-	serviceAccountKey    string
-	serviceAccountPublic string
-}
-
-// writeCredentials makes everything that one cluster's components prove themselves with.
-func writeCredentials(directory string, now time.Time) (*credentials, error) {
-	ca, err := newAuthority(now)
-	if err != nil {
-		return nil, err
-	}
-	server, err := ca.server(now,
-		[]string{
-			"kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local",
-			"localhost",
-		},
-		[]net.IP{net.IPv4(127, 0, 0, 1), firstServiceAddress})
-	if err != nil {
-		return nil, err
-	}
-	admin, err := ca.client(now, "local-cluster-admin", "system:masters")
-	if err != nil {
-		return nil, err
-	}
-	// As system:masters, the manager may act at once: it need not wait until the API server has written its default roles.
-	controllers, err := ca.client(now, "system:kube-controller-manager", "system:masters")
-	if err != nil {
-		return nil, err
-	}
-	serviceAccountKey, serviceAccountPublic, err := newServiceAccountKey()
-	if err != nil {
-		return nil, err
-	}
-	if err := os.Mkdir(directory, 0o700); err != nil {
-		return nil, err
-	}
-	c := &credentials{
-		authority:            ca.pair.certificate,
-		admin:                admin,
-		controllers:          controllers,
-		serverCertificate:    filepath.Join(directory, "apiserver.crt"),
-		serverKey:            filepath.Join(directory, "apiserver.key"),
-		authorityPath:        filepath.Join(directory, "ca.crt"),
-		authorityKey:         filepath.Join(directory, "ca.key"),
-		serviceAccountKey:    filepath.Join(directory, "service-account.key"),
-		serviceAccountPublic: filepath.Join(directory, "service-account.pub"),
-	}
-	for path, content := range map[string][]byte{
-		c.serverCertificate:    server.certificate,
-		c.serverKey:            server.key,
-		c.authorityPath:        ca.pair.certificate,
-		c.authorityKey:         ca.pair.key,
-		c.serviceAccountKey:    serviceAccountKey,
-		c.serviceAccountPublic: serviceAccountPublic,
-	} {
-		if err := os.WriteFile(path, content, 0o600); err != nil {
-			return nil, err
-		}
-	}
-	return c, nil
 }

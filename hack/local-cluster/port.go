@@ -2,11 +2,12 @@ package main
 
 import (
 	"fmt"
+	"net"
 
 	"golang.org/x/sys/unix"
 )
 
-// reservedPort is a free port of 127.0.0.1 that stays ours, also while nobody listens on it.
+// reservedPort is a free port of an address of this machine that stays ours, also while nobody listens on it.
 //
 // Its socket is bound and never listens, so a connection is refused until a server that also sets SO_REUSEPORT (and runs
 // as the same user) listens there. The kernel gives a port held so to nobody else, which closes the gap between finding a
@@ -16,12 +17,12 @@ type reservedPort struct {
 	number int
 }
 
-func reservePort() (reservedPort, error) {
+func reservePort(address net.IP) (reservedPort, error) {
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return reservedPort{}, fmt.Errorf("make a socket: %w", err)
 	}
-	number, err := bindLoopback(fd)
+	number, err := bindFree(fd, address)
 	if err != nil {
 		_ = unix.Close(fd)
 		return reservedPort{}, fmt.Errorf("reserve a port: %w", err)
@@ -29,20 +30,20 @@ func reservePort() (reservedPort, error) {
 	return reservedPort{fd: fd, number: number}, nil
 }
 
-func bindLoopback(fd int) (int, error) {
+func bindFree(fd int, address net.IP) (int, error) {
 	if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEPORT, 1); err != nil {
 		return 0, err
 	}
-	if err := unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
+	if err := unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte(address.To4())}); err != nil {
 		return 0, err
 	}
-	address, err := unix.Getsockname(fd)
+	bound, err := unix.Getsockname(fd)
 	if err != nil {
 		return 0, err
 	}
-	ipv4, ok := address.(*unix.SockaddrInet4)
+	ipv4, ok := bound.(*unix.SockaddrInet4)
 	if !ok {
-		return 0, fmt.Errorf("bound to %T, not to IPv4", address)
+		return 0, fmt.Errorf("bound to %T, not to IPv4", bound)
 	}
 	return ipv4.Port, nil
 }

@@ -11,7 +11,7 @@ import (
 )
 
 func TestReservedPortRefusesUntilItsServerListens(t *testing.T) {
-	port, err := reservePort()
+	port, err := reservePort(net.IPv4(127, 0, 0, 1))
 	if err != nil {
 		t.Fatal(err)
 	}

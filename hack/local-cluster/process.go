@@ -54,10 +54,16 @@ func (s *spawner) start(command *exec.Cmd) error {
 
 // program is a component as it is started, any number of times.
 type program struct {
-	name      string
+	name string
+	// What to run; a command of this binary where it is empty.
+	path      string
 	arguments []string
 	directory string
 	log       string
+	// The namespaces that it gets for its own.
+	namespaces uintptr
+	// Where it reads commands and writes answers, where it does.
+	input, output *os.File
 }
 
 // process is one run of a program.
@@ -77,16 +83,23 @@ func (s *spawner) run(p program, failed func(error)) (*process, error) {
 	}
 	defer log.Close()
 
-	// Not by its path: the file may have been replaced or removed since.
-	command := exec.Command("/proc/self/exe", append([]string{p.name}, p.arguments...)...)
-	command.Args[0] = "local-cluster"
+	command := exec.Command(p.path, p.arguments...)
+	if p.path == "" {
+		// Not by its path: the file may have been replaced or removed since.
+		command = exec.Command("/proc/self/exe", append([]string{p.name}, p.arguments...)...)
+		command.Args[0] = "local-cluster"
+	}
 	command.Dir = p.directory
 	command.Env = componentEnvironment(p.directory)
 	command.Stdout, command.Stderr = log, log
+	if p.input != nil {
+		command.Stdin, command.Stdout = p.input, p.output
+	}
 	command.SysProcAttr = &syscall.SysProcAttr{
 		Pdeathsig: syscall.SIGKILL,
 		// Ctrl-C at a terminal reaches the launcher alone, which then ends the rest in order.
-		Setpgid: true,
+		Setpgid:    true,
+		Cloneflags: p.namespaces,
 	}
 	run := &process{program: p, command: command, ended: make(chan struct{})}
 	if err := s.start(command); err != nil {
