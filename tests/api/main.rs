@@ -19,8 +19,8 @@
 mod support;
 
 mod certificates;
-mod children;
 mod chart;
+mod children;
 mod crds;
 mod defaults;
 mod deletion;
