@@ -73,9 +73,12 @@ impl Listed {
 /// Why there is no list, for a person.
 fn reason(error: &watcher::Error) -> String {
     match error {
-        watcher::Error::InitialListFailed(kube::Error::Api(status)) if status.is_not_found() => {
+        // Where there is no such path at all, the answer is no `Status`, and so has a code and no reason.
+        watcher::Error::InitialListFailed(kube::Error::Api(status)) if status.code == 404 => {
             "the API server does not know this kind: is its CustomResourceDefinition installed?".to_owned()
         }
+        // Alone, as the error's own text has the message twice.
+        watcher::Error::InitialListFailed(kube::Error::Api(status)) => status.message.clone(),
         error => error.to_string(),
     }
 }
@@ -111,6 +114,23 @@ mod tests {
     use futures::FutureExt as _;
 
     use super::*;
+
+    fn refused(code: u16, reason: &str, message: &str) -> String {
+        let status = kube::core::Status::failure(message, reason).with_code(code).boxed();
+        super::reason(&watcher::Error::InitialListFailed(kube::Error::Api(status)))
+    }
+
+    #[test]
+    fn a_kind_that_nobody_has_defined_is_said_to_be_so() {
+        let said = refused(404, "Failed to parse error data", "404 page not found");
+        assert!(said.ends_with("is its CustomResourceDefinition installed?"), "{said}");
+    }
+
+    #[test]
+    fn what_the_api_server_says_is_said_once() {
+        let message = "pods is forbidden: User \"nobody\" cannot list resource \"pods\"";
+        assert_eq!(refused(403, "Forbidden", message), message);
+    }
 
     #[tokio::test]
     async fn all_lists_have_to_be_complete() {
