@@ -100,7 +100,7 @@ async fn what_is_installed_works_with_its_own_permissions_and_upgrades_in_place(
         apply(&cluster, overlay).await;
         assert_eq!(bundles().await, before, "{overlay}");
     }
-    assert_eq!(operator.logged("403"), Vec::<String>::new());
+    assert_eq!(operator.logged("forbidden"), Vec::<String>::new());
     operator.terminate().await;
 }
 
@@ -147,7 +147,8 @@ async fn nothing_is_left_of_what_is_uninstalled_in_order() {
     ns.until("Deployment", "cached", "is made", |_| true).await;
 
     cluster.kubectl(&["delete", "mcps", "--all", "--all-namespaces"], "").await.ok();
-    let deleted = cluster.kubectl(&["delete", "--kustomize", &path(OVERLAY)], "").await.ok();
+    let deleted =
+        cluster.kubectl(&["delete", "--ignore-not-found", "--kustomize", &path(OVERLAY)], "").await.ok();
     assert!(deleted.contains("customresourcedefinition"), "{deleted}");
     // Its pod would have ended with the Deployment.
     operator.kill().await;
