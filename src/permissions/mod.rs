@@ -68,6 +68,8 @@ const OWN_NAMESPACE: Rule = Rule { scope: Scope::OwnNamespace, ..CLUSTER };
 
 /// Read where the watch is late, kept by a watch, made and mended by server-side apply.
 const KEEP: &[&str] = &["get", "list", "watch", "create", "patch"];
+/// Likewise, and removed where a server no longer asks for it.
+const KEEP_OR_REMOVE: &[&str] = &["get", "list", "watch", "create", "patch", "delete"];
 
 /// Every permission of the operator.
 pub const RULES: &[Rule] = &[
@@ -113,7 +115,33 @@ pub const RULES: &[Rule] = &[
         reason: "Every server has one; of others the names are known, so that a tool's backend that is not there is reported.",
         ..CLUSTER
     },
-    Rule { resources: &["configmaps"], verbs: KEEP, reason: "What a server is configured with.", ..CLUSTER },
+    Rule {
+        resources: &["configmaps"],
+        verbs: KEEP_OR_REMOVE,
+        reason: "What a server is configured with.",
+        ..CLUSTER
+    },
+    Rule {
+        group: "networking.k8s.io",
+        resources: &["ingresses", "networkpolicies"],
+        verbs: KEEP_OR_REMOVE,
+        reason: "For servers that ask for them.",
+        ..CLUSTER
+    },
+    Rule {
+        group: "autoscaling",
+        resources: &["horizontalpodautoscalers"],
+        verbs: KEEP_OR_REMOVE,
+        reason: "For servers that ask for one.",
+        ..CLUSTER
+    },
+    Rule {
+        group: "policy",
+        resources: &["poddisruptionbudgets"],
+        verbs: KEEP_OR_REMOVE,
+        reason: "For servers of several replicas.",
+        ..CLUSTER
+    },
     Rule {
         group: "coordination.k8s.io",
         resources: &["leases"],

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use mcp_operator::permissions::{NAME, NAMESPACE, RULES, Rule, SELF_SIGNED, Scope};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::support::authorizer::{Authorizer, Question};
 use crate::support::cluster::Cluster;
@@ -117,8 +117,7 @@ async fn with_cert_manager_it_goes_without_what_only_an_issuer_needs() {
     operator.terminate().await;
 }
 
-/// Everything that a server can ask for, and then no more; names that others have taken; pods that come up, and such as do
-/// not; a deletion.
+/// Everything that a server can ask for, and then no more; names that others have taken; a deletion.
 async fn live(ns: &Namespace) {
     for tool in ["search", "fetch"] {
         ns.create(&mk_tool(tool).for_server("full")).await;
@@ -126,17 +125,25 @@ async fn live(ns: &Namespace) {
     ns.create(&mk_prompt("greet").for_server("full")).await;
     ns.create(&mk_resource("guide").for_server("full")).await;
     ns.create(&mk_gateway("gateway")).await;
-    let full = mk_selecting_server("full").with("/spec/config/LOG_LEVEL", "debug");
+    let full = with_everything(mk_selecting_server("full").with("/spec/config/LOG_LEVEL", "debug"));
     ns.create(&full).await;
     pods::run(ns, "full").await;
     for (kind, name) in [("MCPTool", "search"), ("MCPPrompt", "greet"), ("MCPResource", "guide")] {
         ns.until(kind, name, "has a status", |found| condition(found, "Accepted").is_some()).await;
     }
+    let off = json!({ "config": null, "toolSelector": null, "ingress": null, "autoscaling": null, "networkPolicy": null });
+    ns.patch("MCPServer", "full", &json!({ "spec": off })).await.accepted();
+    ns.until_gone("ConfigMap", "full-config").await;
+    for kind in OPTIONAL {
+        ns.until_gone(kind, "full").await;
+    }
+
     foreign(ns).await;
-    for server in [full.with("/metadata/name", "taken"), mk_server("occupied")] {
+    let taken = mk_server("taken").with("/spec/config/LOG_LEVEL", "debug");
+    for server in [taken, with_everything(mk_server("occupied"))] {
         ns.create(&server).await;
-        let name = object::name(&server);
-        ns.until("MCPServer", name, "has a status", |found| !found["status"].is_null()).await;
+        let taken = |found: &Value| condition(found, "Ready") == Some(("False", "NameTaken"));
+        ns.until("MCPServer", object::name(&server), "says so", taken).await;
     }
     ns.create(&mk_server("cached").with("/spec/redis/serviceName", "redis")).await;
     ns.until("Deployment", "cached", "is made", |_| true).await;
@@ -144,21 +151,38 @@ async fn live(ns: &Namespace) {
     ns.until_gone("MCPServer", "cached").await;
 }
 
+/// What a server has if it asks for it, by its own name.
+const OPTIONAL: [&str; 4] = ["Ingress", "NetworkPolicy", "HorizontalPodAutoscaler", "PodDisruptionBudget"];
+
+fn with_everything(server: Value) -> Value {
+    server
+        .with("/spec/ingress", json!({ "host": "weather.example.com" }))
+        .with("/spec/autoscaling", json!({ "minReplicas": 2, "maxReplicas": 5 }))
+        .with("/spec/networkPolicy", json!({ "enabled": true }))
+}
+
 /// Objects of the names that two servers would give their own.
 async fn foreign(ns: &Namespace) {
-    let metadata = |name: &str| json!({ "name": name });
     let labels = json!({ "app": "foreign" });
     let container = json!({ "name": "app", "image": "registry.example.com/app:1" });
-    let deployment = |name: &str| {
-        json!({ "apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata(name),
-            "spec": { "replicas": 0, "selector": { "matchLabels": labels },
-                "template": { "metadata": { "labels": labels }, "spec": { "containers": [container] } } } })
-    };
+    let target = json!({ "apiVersion": "apps/v1", "kind": "Deployment", "name": "occupied" });
+    let template = json!({ "metadata": { "labels": labels }, "spec": { "containers": [container] } });
+    let backend = json!({ "service": { "name": "foreign", "port": { "number": 80 } } });
+    let named = |kind: &str, api: &str, name: &str| json!({ "apiVersion": api, "kind": kind, "metadata": { "name": name } });
     let objects = [
-        json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata("taken-config") }),
-        json!({ "apiVersion": "v1", "kind": "Service", "metadata": metadata("taken"),
-            "spec": { "ports": [{ "port": 80 }] } }),
-        deployment("occupied"),
+        named("ConfigMap", "v1", "taken-config"),
+        named("Service", "v1", "occupied").with("/spec/ports", json!([{ "port": 80 }])),
+        named("Deployment", "apps/v1", "occupied").with(
+            "/spec",
+            json!({ "replicas": 0, "selector": { "matchLabels": labels }, "template": template }),
+        ),
+        named("Ingress", "networking.k8s.io/v1", "occupied").with("/spec/defaultBackend", backend),
+        named("NetworkPolicy", "networking.k8s.io/v1", "occupied")
+            .with("/spec/podSelector/matchLabels", labels.clone()),
+        named("HorizontalPodAutoscaler", "autoscaling/v2", "occupied")
+            .with("/spec", json!({ "scaleTargetRef": target, "maxReplicas": 2 })),
+        named("PodDisruptionBudget", "policy/v1", "occupied")
+            .with("/spec", json!({ "maxUnavailable": 1, "selector": { "matchLabels": labels } })),
     ];
     for object in objects {
         ns.create(&object).await;
