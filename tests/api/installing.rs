@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::support::cluster::Cluster;
+use crate::support::cluster::{Cluster, binary};
 use crate::support::manifest::{Manifest, mk_server};
 use crate::support::object::Verb;
 use crate::support::operator::{Installation, Operator};
@@ -158,4 +158,41 @@ async fn nothing_is_left_of_what_is_uninstalled_in_order() {
         if now == before { Ok(()) } else { Err(format!("left: {left:?}")) }
     })
     .await;
+}
+
+/// The commands that the guide gives for that, as they stand there.
+fn guide_to_freeing() -> String {
+    let page = std::fs::read_to_string(path("docs/operating.md")).expect("a guide");
+    let (_, section) = page.split_once("### In the wrong order").expect("a section");
+    let blocks = section.split("```sh\n").skip(1).filter_map(|block| block.split("```").next());
+    blocks.collect()
+}
+
+#[tokio::test]
+async fn in_the_wrong_order_the_guide_frees_what_hangs() {
+    let cluster = Cluster::empty().await;
+    apply(&cluster, "config/default").await;
+    let installed = Installation::shipped(&cluster).await;
+    let operator = installed.start_ready().await;
+    let ns = cluster.namespace("hanging").await;
+    ns.create(&mk_server("cached").with("/spec/redis/serviceName", "redis")).await;
+    ns.create(&mk_server("plain")).await;
+    operator.kill().await;
+    // Its configurations stay, and stop no deletion.
+    let delete = ["delete", "namespace", NAMESPACE, "--wait=false"];
+    cluster.kubectl(&delete, "").await.ok();
+    ns.kubectl(&["delete", "mcps", "--all", "--wait=false"], "").await.ok();
+    ns.until_gone("MCPServer", "plain").await;
+    assert!(ns.find("MCPServer", "cached").await.is_some());
+
+    let kubectl = format!("kubectl() {{ {} kubectl \"$@\"; }}\n", binary().display());
+    let mut guide = tokio::process::Command::new("bash");
+    guide
+        .args(["-euo", "pipefail", "-c", &(kubectl + &guide_to_freeing())])
+        .env("KUBECONFIG", cluster.kubeconfig());
+    let done = guide.output().await.expect("bash runs");
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    ns.until_gone("MCPServer", "cached").await;
+    // Now nobody is asked.
+    ns.create(&mk_server("after")).await;
 }

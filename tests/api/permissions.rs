@@ -117,6 +117,42 @@ async fn with_cert_manager_it_goes_without_what_only_an_issuer_needs() {
     operator.terminate().await;
 }
 
+#[tokio::test]
+async fn who_may_view_or_edit_a_namespace_may_do_so_with_our_kinds() {
+    let cluster = Cluster::empty().await;
+    let manifests = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/default").display().to_string();
+    cluster.kubectl(&["apply", "--kustomize", &manifests], "").await.ok();
+    let ns = cluster.namespace("team").await;
+    for role in ["view", "edit", "admin"] {
+        let bind =
+            ["create", "rolebinding", role, &format!("--clusterrole={role}"), &format!("--user={role}er")];
+        ns.kubectl(&bind, "").await.ok();
+    }
+    let may = async |user: &str, verb: &str, what: &str| {
+        let asked = ns.kubectl(&["auth", "can-i", verb, what, "--as", user], "").await;
+        asked.stdout.trim() == "yes"
+    };
+    // A controller adds the rules.
+    wait::until("an editor may create", async || {
+        if may("editer", "create", "mcpservers").await { Ok(()) } else { Err("no".to_owned()) }
+    })
+    .await;
+    for kind in ["mcpservers", "mcptools", "mcpprompts", "mcpresources"] {
+        for verb in ["get", "list", "watch"] {
+            assert!(may("viewer", verb, kind).await, "{verb} {kind}");
+        }
+        for verb in ["create", "update", "patch", "delete"] {
+            assert!(may("editer", verb, kind).await && may("adminer", verb, kind).await, "{verb} {kind}");
+            assert!(!may("viewer", verb, kind).await, "{verb} {kind}");
+        }
+        assert!(!may("editer", "patch", &format!("{kind}/status")).await, "{kind}");
+    }
+    assert!(
+        may("editer", "patch", "mcpservers/scale").await && !may("viewer", "patch", "mcpservers/scale").await
+    );
+    assert!(!may("editer", "delete", "customresourcedefinitions").await);
+}
+
 /// Everything that a server can ask for, and then no more; names that others have taken; a deletion.
 async fn live(ns: &Namespace) {
     for tool in ["search", "fetch"] {
