@@ -25,7 +25,7 @@ fast | all)
 api | all)
 	# Built first, so that the five minutes it takes on a new machine are not a test's.
 	hack/control-plane.sh build >/dev/null || exit 1
-	cargo build --quiet --bin mcp-operator --bin mcp-k8s-server || exit 1
+	cargo build --quiet --bin mcp-operator && cargo build --quiet --package mcp-k8s-server || exit 1
 	# They wait for others more than they work.
 	run cargo test --package mcp-operator --test api -- --test-threads "${TEST_THREADS:-6}"
 	;;

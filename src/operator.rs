@@ -17,6 +17,7 @@ use crate::cli::run::RunArgs;
 use crate::index::Index;
 use crate::lists::Lists;
 use crate::metrics::{Outcome as Ended, Reconciles};
+use crate::probe::{self, Mcp, Probes};
 use crate::queue::{self, Outcome, WorkQueue};
 use crate::reconcile::{self, Context, Error, Retry, Written};
 use crate::runtime::Runtime;
@@ -97,12 +98,14 @@ fn reconcile_when_leading(
     catalog: Arc<RwLock<Catalog>>,
     children: Arc<Children>,
 ) {
+    let probes = probe_when_leading(runtime, &queue);
     let (client, drain, passes) = (runtime.client(), runtime.drain(), runtime.metrics.reconciles());
     runtime.spawn_writer("reconcile", move |leadership| async move {
         let context = Context {
             client,
             catalog,
             children,
+            probes,
             may_write: Arc::new(move || leadership.is_held()),
             clock: Arc::new(Timestamp::now),
             written: Written::default(),
@@ -114,6 +117,18 @@ fn reconcile_when_leading(
         queue::run(queue, concurrency, Arc::new(Reconciler { context, passes }), drain.begun()).await;
         Ok(())
     });
+}
+
+/// Asks servers by their schedules, and calls for a pass over each that has answered.
+fn probe_when_leading(runtime: &mut Runtime, queue: &WorkQueue<ObjectKey>) -> Arc<Probes> {
+    let probes: Arc<Probes> = Arc::default();
+    let (told, queue, drain) = (Arc::clone(&probes), queue.clone(), runtime.drain());
+    runtime.spawn_writer("probe", move |_| async move {
+        let answered = |server| queue.add(server);
+        probe::run(told, Arc::new(Mcp), Arc::new(Timestamp::now), answered, drain.begun()).await;
+        Ok::<_, std::convert::Infallible>(())
+    });
+    probes
 }
 
 /// Passes over objects, counted and logged.

@@ -6,7 +6,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 /// How long a message may be, in bytes; the API allows 32768, and a person reads less.
 const MAX_MESSAGE: usize = 4096;
 
-/// The conditions that passes write. `ProbeSucceeded` is the prober's, under a field manager of its own.
+/// The conditions that passes write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Type {
     // In the order in which they stand in a status.
@@ -15,17 +15,19 @@ pub(super) enum Type {
     ServiceReady,
     IngressReady,
     ConfigurationValid,
+    ProbeSucceeded,
     Accepted,
     ServiceResolved,
 }
 
 impl Type {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::Ready,
         Self::DeploymentReady,
         Self::ServiceReady,
         Self::IngressReady,
         Self::ConfigurationValid,
+        Self::ProbeSucceeded,
         Self::Accepted,
         Self::ServiceResolved,
     ];
@@ -37,6 +39,7 @@ impl Type {
             Self::ServiceReady => "ServiceReady",
             Self::IngressReady => "IngressReady",
             Self::ConfigurationValid => "ConfigurationValid",
+            Self::ProbeSucceeded => "ProbeSucceeded",
             Self::Accepted => "Accepted",
             Self::ServiceResolved => "ServiceResolved",
         }
@@ -60,6 +63,8 @@ pub enum Reason {
     AddressAssigned,
     /// No ingress controller has given the Ingress an address.
     AddressPending,
+    /// The server answers as an MCP server does.
+    Answered,
     /// Enough pods are available.
     Available,
     /// The bridge that carries a stdio server's messages over HTTP is not there.
@@ -80,6 +85,8 @@ pub enum Reason {
     InvalidSchema,
     /// Somebody else's object has the name of a child.
     NameTaken,
+    /// The server took a request and never answered it.
+    NoAnswer,
     /// There is no such child.
     NotCreated,
     /// The rollout took longer than the Deployment's deadline.
@@ -98,8 +105,12 @@ pub enum Reason {
     ServiceNotFound,
     /// The object is being deleted.
     Terminating,
+    /// No connection to the server came about.
+    Unreachable,
     /// The object keeps every rule.
     Valid,
+    /// The server answers, and not as an MCP server does.
+    WrongAnswer,
 }
 
 impl Reason {
@@ -110,6 +121,7 @@ impl Reason {
             Self::Accepted => "Accepted",
             Self::AddressAssigned => "AddressAssigned",
             Self::AddressPending => "AddressPending",
+            Self::Answered => "Answered",
             Self::Available => "Available",
             Self::BridgeNotAvailable => "BridgeNotAvailable",
             Self::CatalogTooLarge => "CatalogTooLarge",
@@ -120,6 +132,7 @@ impl Reason {
             Self::Invalid => "Invalid",
             Self::InvalidSchema => "InvalidSchema",
             Self::NameTaken => "NameTaken",
+            Self::NoAnswer => "NoAnswer",
             Self::NotCreated => "NotCreated",
             Self::ProgressDeadlineExceeded => "ProgressDeadlineExceeded",
             Self::Progressing => "Progressing",
@@ -129,7 +142,9 @@ impl Reason {
             Self::ScaledToZero => "ScaledToZero",
             Self::ServiceNotFound => "ServiceNotFound",
             Self::Terminating => "Terminating",
+            Self::Unreachable => "Unreachable",
             Self::Valid => "Valid",
+            Self::WrongAnswer => "WrongAnswer",
         }
     }
 }
@@ -228,8 +243,8 @@ mod tests {
     #[test]
     fn conditions_that_others_write_are_not_ours_and_ours_have_an_order() {
         let of = |type_| Verdict::yes(Reason::Valid, "").condition(type_, 1, &[], at(1));
-        let probe = Condition { type_: "ProbeSucceeded".to_owned(), ..of(Type::Ready) };
-        let stored = vec![of(Type::ServiceReady), probe, of(Type::Ready)];
+        let other = Condition { type_: "Audited".to_owned(), ..of(Type::Ready) };
+        let stored = vec![of(Type::ServiceReady), other, of(Type::Ready)];
         assert_eq!(own(stored), [of(Type::Ready), of(Type::ServiceReady)]);
     }
 }

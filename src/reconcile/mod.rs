@@ -13,6 +13,7 @@ mod error;
 mod finalize;
 mod identity;
 mod offer;
+mod probed;
 mod server;
 mod status;
 mod validate;
@@ -34,6 +35,8 @@ pub use written::Written;
 
 use crate::children::Children;
 
+use crate::probe::Probes;
+
 /// The field manager of every write. It never changes: server-side apply would take a new name for a stranger.
 pub const MANAGER: &str = "mcp-operator";
 
@@ -45,6 +48,8 @@ pub struct Context {
     pub catalog: Arc<RwLock<Catalog>>,
     /// What servers consist of, as watched.
     pub children: Arc<Children>,
+    /// Told which servers are to be probed, and asked what they answered.
+    pub probes: Arc<Probes>,
     /// Whether this replica may write. Asked before every write.
     pub may_write: Arc<dyn Fn() -> bool + Send + Sync>,
     /// The time.

@@ -15,7 +15,7 @@ use super::dereference::{self, Dereferenced, Offered};
 use super::identity::Identity;
 use super::status::{self, Facts};
 use super::validate::{Invalid, ValidServer};
-use super::{Context, Error, Outcome, finalize};
+use super::{Context, Error, Outcome, finalize, probed};
 
 /// How long a first status waits for the Deployment to report its pods. Creation times have whole seconds, so an age
 /// of two is one of one at least.
@@ -63,6 +63,7 @@ impl Plan {
 pub(super) async fn reconcile(key: &ObjectKey, context: &Context) -> Result<Outcome, Error> {
     let Some(found) = dereference::server(key, context) else {
         context.written.forget(key);
+        context.probes.forget(key);
         return Ok(Outcome::AwaitChange);
     };
     let Dereferenced { identity, deleting, document: seen, offered, children: present } = found;
@@ -71,6 +72,7 @@ pub(super) async fn reconcile(key: &ObjectKey, context: &Context) -> Result<Outc
     let stored = stored_status(written.as_ref().or_else(|| document.get("status")));
     let now = (context.clock)();
     if deleting {
+        context.probes.forget(key);
         let status = status::terminating(&identity, &stored, now);
         let written = write_status(context, &identity, &seen, status, stored).await?;
         if let (Some(now), Some(version)) = (written, document.pointer_mut("/metadata/resourceVersion")) {
@@ -92,7 +94,9 @@ pub(super) async fn reconcile(key: &ObjectKey, context: &Context) -> Result<Outc
         return Ok(Outcome::After(wait));
     }
     let facts = Facts { identity: &identity, plan: &plan, offered: &offered, children: &children };
-    write_status(context, &identity, &seen, status::server(&facts, &stored, now), stored).await?;
+    let mut status = status::server(&facts, &stored, now);
+    probed::complete(&mut status, &context.probes, key, &plan, &stored, now);
+    write_status(context, &identity, &seen, status, stored).await?;
     outcome(&identity, &children)
 }
 

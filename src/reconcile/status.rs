@@ -52,10 +52,9 @@ pub(super) fn terminating(identity: &Identity, stored: &MCPServerStatus, now: Ti
     in_phase(Phase::Terminating, status, stored, now)
 }
 
-/// The part of a stored status that passes write; the rest is the prober's.
+/// The part of a stored status that passes write.
 pub(super) fn own_part(mut stored: MCPServerStatus) -> MCPServerStatus {
     stored.conditions = own(stored.conditions);
-    stored.last_probe_time = None;
     stored
 }
 

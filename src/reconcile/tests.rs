@@ -1,6 +1,7 @@
 //! Which requests a pass makes.
 
 mod cluster;
+mod probing;
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;

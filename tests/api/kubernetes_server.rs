@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use futures::future::join_all;
+use mcp_operator::probe::{Ask as _, Mcp, Target};
 use serde_json::{Value, json};
 
 use crate::support::cluster::Cluster;
@@ -143,6 +144,23 @@ async fn the_official_clients_are_served_over_both_transports_and_in_both_genera
         }
     }
     ns.kubectl(&["delete", "--ignore-not-found", "--filename", "-"], &rights(&ns)).await.ok();
+}
+
+#[tokio::test]
+async fn the_prober_finds_out_who_it_is() {
+    let cluster = Cluster::shared().await;
+    let ns = cluster.namespace("mcp-k8s").await;
+    let server = Server::start_ready(&ns, ns.cluster.kubeconfig()).await;
+    let ask = async |url: String, may_be_sse| Mcp.ask(&Target { url: url.into(), may_be_sse }).await;
+    for may_be_sse in [false, true] {
+        let found = ask(server.url(), may_be_sse).await.expect("an answer");
+        assert_eq!(
+            (found.name.as_deref(), found.protocol.as_str(), found.tools),
+            (Some("mcp-k8s-server"), "2026-07-28", 3)
+        );
+    }
+    let elsewhere = ask(format!("http://{}/elsewhere", server.address), true).await.unwrap_err().to_string();
+    assert_eq!(elsewhere, "answered initialize with status 404: nothing is here: MCP is at /mcp");
 }
 
 #[tokio::test]

@@ -66,6 +66,7 @@ impl Cluster {
             client,
             catalog: Arc::default(),
             children: Arc::default(),
+            probes: Arc::default(),
             may_write: {
                 let leads = Arc::clone(&leads);
                 Arc::new(move || leads.load(Ordering::Relaxed))
