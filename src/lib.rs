@@ -13,6 +13,7 @@ mod lists;
 pub mod metrics;
 mod operator;
 pub mod permissions;
+pub mod pods;
 pub mod probe;
 pub mod queue;
 pub mod readiness;

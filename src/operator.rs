@@ -17,6 +17,7 @@ use crate::cli::run::RunArgs;
 use crate::index::Index;
 use crate::lists::Lists;
 use crate::metrics::{Outcome as Ended, Reconciles};
+use crate::pods::{self, Pods};
 use crate::probe::{self, Mcp, Probes};
 use crate::queue::{self, Outcome, WorkQueue};
 use crate::reconcile::{self, Context, Error, Retry, Written};
@@ -43,8 +44,9 @@ pub(crate) async fn attach(runtime: &mut Runtime, args: &RunArgs) -> anyhow::Res
     let lists = Lists::new();
     let catalog = watch_catalog(runtime, &queue, &lists);
     let children = watch_children(runtime, &queue, &lists);
+    let pods = watch_pods(runtime, &queue, &lists);
     let own = admission::attach(runtime, args, Arc::clone(&catalog)).await?;
-    reconcile_when_leading(runtime, args.reconcile.concurrency, queue, lists, catalog, children);
+    reconcile_when_leading(runtime, args.reconcile.concurrency, queue, lists, catalog, children, pods);
     Ok(own)
 }
 
@@ -90,6 +92,15 @@ fn watch_children(runtime: &mut Runtime, queue: &WorkQueue<ObjectKey>, lists: &L
     children
 }
 
+fn watch_pods(runtime: &mut Runtime, queue: &WorkQueue<ObjectKey>, lists: &Lists) -> Arc<Pods> {
+    let pods: Arc<Pods> = Arc::default();
+    let listed = lists.add(&runtime.readiness, "watch-pods");
+    let queue = queue.clone();
+    let watch = pods::watch(runtime.client(), Arc::clone(&pods), listed, move |server| queue.add(server));
+    runtime.spawn_watch("watch-pods", async { Ok::<_, std::convert::Infallible>(watch.await) });
+    pods
+}
+
 fn reconcile_when_leading(
     runtime: &mut Runtime,
     concurrency: NonZeroUsize,
@@ -97,15 +108,17 @@ fn reconcile_when_leading(
     lists: Lists,
     catalog: Arc<RwLock<Catalog>>,
     children: Arc<Children>,
+    pods: Arc<Pods>,
 ) {
     let probes = probe_when_leading(runtime, &queue);
     let (client, drain, passes) = (runtime.client(), runtime.drain(), runtime.metrics.reconciles());
     runtime.spawn_writer("reconcile", move |leadership| async move {
         let context = Context {
-            client,
+            client: client.clone(),
             catalog,
             children,
             probes,
+            pods: Arc::clone(&pods),
             may_write: Arc::new(move || leadership.is_held()),
             clock: Arc::new(Timestamp::now),
             written: Written::default(),
@@ -114,8 +127,16 @@ fn reconcile_when_leading(
             () = lists.complete() => {}
             () = drain.begun() => return Ok::<_, std::convert::Infallible>(()),
         }
-        queue::run(queue, concurrency, Arc::new(Reconciler { context, passes }), drain.begun()).await;
-        Ok(())
+        // What Events say of pods only whoever writes wants to know.
+        let complaints = {
+            let queue = queue.clone();
+            pods::watch_events(client, pods, move |server| queue.add(server))
+        };
+        let reconciler = Arc::new(Reconciler { context, passes });
+        tokio::select! {
+            () = queue::run(queue, concurrency, reconciler, drain.begun()) => Ok(()),
+            never = complaints => match never {},
+        }
     });
 }
 

@@ -3,6 +3,8 @@
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
+use crate::pods::Trouble;
+
 /// How long a message may be, in bytes; the API allows 32768, and a person reads less.
 const MAX_MESSAGE: usize = 4096;
 
@@ -71,16 +73,26 @@ pub enum Reason {
     BridgeNotAvailable,
     /// What the server selects is more than a ConfigMap holds.
     CatalogTooLarge,
+    /// What the container is configured from is not there, or contradicts itself.
+    ContainerConfigError,
+    /// The process cannot be started.
+    ContainerStartFailed,
     /// A child is there as it should be.
     Created,
     /// Something older on the same server has the name.
     DuplicateName,
     /// The API server forbids it: permissions, a policy, or a quota.
     Forbidden,
+    /// A container that somebody else has added to the pods does not come up.
+    ForeignContainerFailed,
     /// The gateway that serves where a server has no image is not there.
     GatewayNotAvailable,
+    /// The image cannot be pulled.
+    ImagePullFailed,
     /// The object breaks a rule.
     Invalid,
+    /// The image's name is none.
+    InvalidImageName,
     /// A JSON Schema of the tool breaks a rule.
     InvalidSchema,
     /// Somebody else's object has the name of a child.
@@ -89,10 +101,20 @@ pub enum Reason {
     NoAnswer,
     /// There is no such child.
     NotCreated,
+    /// The process used more memory than it may.
+    OutOfMemory,
+    /// The namespace's Pod Security Standard does not allow the pods.
+    PodSecurityViolated,
+    /// A probe fails.
+    ProbeFailed,
+    /// The process ended.
+    ProcessEnded,
     /// The rollout took longer than the Deployment's deadline.
     ProgressDeadlineExceeded,
     /// Pods are being started.
     Progressing,
+    /// A quota of the namespace does not allow the pods.
+    QuotaExceeded,
     /// The API server does not take a child as it would be.
     Refused,
     /// Pods cannot be created.
@@ -107,8 +129,12 @@ pub enum Reason {
     Terminating,
     /// No connection to the server came about.
     Unreachable,
+    /// No node takes the pods.
+    Unschedulable,
     /// The object keeps every rule.
     Valid,
+    /// A volume cannot be mounted.
+    VolumeNotMounted,
     /// The server answers, and not as an MCP server does.
     WrongAnswer,
 }
@@ -125,17 +151,27 @@ impl Reason {
             Self::Available => "Available",
             Self::BridgeNotAvailable => "BridgeNotAvailable",
             Self::CatalogTooLarge => "CatalogTooLarge",
+            Self::ContainerConfigError => "ContainerConfigError",
+            Self::ContainerStartFailed => "ContainerStartFailed",
             Self::Created => "Created",
             Self::DuplicateName => "DuplicateName",
             Self::Forbidden => "Forbidden",
+            Self::ForeignContainerFailed => "ForeignContainerFailed",
             Self::GatewayNotAvailable => "GatewayNotAvailable",
+            Self::ImagePullFailed => "ImagePullFailed",
             Self::Invalid => "Invalid",
+            Self::InvalidImageName => "InvalidImageName",
             Self::InvalidSchema => "InvalidSchema",
             Self::NameTaken => "NameTaken",
             Self::NoAnswer => "NoAnswer",
             Self::NotCreated => "NotCreated",
+            Self::OutOfMemory => "OutOfMemory",
+            Self::PodSecurityViolated => "PodSecurityViolated",
+            Self::ProbeFailed => "ProbeFailed",
+            Self::ProcessEnded => "ProcessEnded",
             Self::ProgressDeadlineExceeded => "ProgressDeadlineExceeded",
             Self::Progressing => "Progressing",
+            Self::QuotaExceeded => "QuotaExceeded",
             Self::Refused => "Refused",
             Self::ReplicaFailure => "ReplicaFailure",
             Self::Resolved => "Resolved",
@@ -143,8 +179,30 @@ impl Reason {
             Self::ServiceNotFound => "ServiceNotFound",
             Self::Terminating => "Terminating",
             Self::Unreachable => "Unreachable",
+            Self::Unschedulable => "Unschedulable",
             Self::Valid => "Valid",
+            Self::VolumeNotMounted => "VolumeNotMounted",
             Self::WrongAnswer => "WrongAnswer",
+        }
+    }
+}
+
+impl From<&Trouble> for Reason {
+    fn from(trouble: &Trouble) -> Self {
+        match trouble {
+            Trouble::Quota(_) => Self::QuotaExceeded,
+            Trouble::PodSecurity(_) => Self::PodSecurityViolated,
+            Trouble::NotCreated(_) => Self::ReplicaFailure,
+            Trouble::ImageName => Self::InvalidImageName,
+            Trouble::Image(_) => Self::ImagePullFailed,
+            Trouble::Configuration(_) => Self::ContainerConfigError,
+            Trouble::Volume(_) => Self::VolumeNotMounted,
+            Trouble::Foreign { .. } => Self::ForeignContainerFailed,
+            Trouble::Start(_) => Self::ContainerStartFailed,
+            Trouble::Memory => Self::OutOfMemory,
+            Trouble::Ended { .. } => Self::ProcessEnded,
+            Trouble::Probe(_) => Self::ProbeFailed,
+            Trouble::Unschedulable(_) => Self::Unschedulable,
         }
     }
 }

@@ -7,6 +7,7 @@ use mcp_crds::catalog::{self, Catalog, Conflict, Id, ObjectKey};
 use super::Context;
 use super::identity::Identity;
 use crate::children::{ChildKey, Observed};
+use crate::pods::Trouble;
 
 /// A server, what it selects, and what it consists of now.
 #[derive(Debug, Clone)]
@@ -18,6 +19,8 @@ pub(super) struct Dereferenced {
     pub(super) offered: Offered,
     /// The children that are its own, or say so.
     pub(super) children: Vec<(ChildKey, Arc<Observed>)>,
+    /// Why its pods do not come up, as far as they say so.
+    pub(super) trouble: Option<Trouble>,
 }
 
 /// What a server's selector picks up.
@@ -44,8 +47,8 @@ pub(super) fn server(key: &ObjectKey, context: &Context) -> Option<Dereferenced>
     let (identity, deleting, document) = (Identity::of(entry), entry.deleting, Arc::clone(&entry.document));
     let offered = offered(&catalog, key);
     drop(catalog);
-    let children = context.children.of(key);
-    Some(Dereferenced { identity, deleting, document, offered, children })
+    let (children, trouble) = (context.children.of(key), context.pods.trouble(key));
+    Some(Dereferenced { identity, deleting, document, offered, children, trouble })
 }
 
 fn offered(catalog: &Catalog, key: &ObjectKey) -> Offered {

@@ -34,7 +34,7 @@ pub use error::{Error, Retry};
 pub use written::Written;
 
 use crate::children::Children;
-
+use crate::pods::Pods;
 use crate::probe::Probes;
 
 /// The field manager of every write. It never changes: server-side apply would take a new name for a stranger.
@@ -50,6 +50,8 @@ pub struct Context {
     pub children: Arc<Children>,
     /// Told which servers are to be probed, and asked what they answered.
     pub probes: Arc<Probes>,
+    /// Why their pods do not come up, as watched.
+    pub pods: Arc<Pods>,
     /// Whether this replica may write. Asked before every write.
     pub may_write: Arc<dyn Fn() -> bool + Send + Sync>,
     /// The time.

@@ -66,7 +66,7 @@ pub(super) async fn reconcile(key: &ObjectKey, context: &Context) -> Result<Outc
         context.probes.forget(key);
         return Ok(Outcome::AwaitChange);
     };
-    let Dereferenced { identity, deleting, document: seen, offered, children: present } = found;
+    let Dereferenced { identity, deleting, document: seen, offered, children: present, trouble } = found;
     let mut document: Value = serde_json::from_str(&seen).map_err(Error::Document)?;
     let written = context.written.status(key, &seen);
     let stored = stored_status(written.as_ref().or_else(|| document.get("status")));
@@ -93,7 +93,13 @@ pub(super) async fn reconcile(key: &ObjectKey, context: &Context) -> Result<Outc
     if let Some(wait) = first_status_waits(&children, &stored, now) {
         return Ok(Outcome::After(wait));
     }
-    let facts = Facts { identity: &identity, plan: &plan, offered: &offered, children: &children };
+    let facts = Facts {
+        identity: &identity,
+        plan: &plan,
+        offered: &offered,
+        children: &children,
+        trouble: trouble.as_ref(),
+    };
     let mut status = status::server(&facts, &stored, now);
     probed::complete(&mut status, &context.probes, key, &plan, &stored, now);
     write_status(context, &identity, &seen, status, stored).await?;

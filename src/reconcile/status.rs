@@ -15,6 +15,7 @@ use super::identity::Identity;
 use super::server::Plan;
 use super::validate::Invalid;
 use crate::children::{ChildKind, Facts as ChildFacts, Rollout};
+use crate::pods::Trouble;
 
 /// What a pass found out.
 #[derive(Debug)]
@@ -23,6 +24,8 @@ pub(super) struct Facts<'a> {
     pub(super) plan: &'a Plan,
     pub(super) offered: &'a Offered,
     pub(super) children: &'a Applied,
+    /// Why its pods do not come up, as far as they say so.
+    pub(super) trouble: Option<&'a Trouble>,
 }
 
 /// The status of a server, given the one that is stored. Equal to the part of it that passes write ([`own_part`]) where
@@ -154,7 +157,7 @@ fn notes(spec: &MCPServerSpec, offered: &Offered) -> String {
 /// All conditions but `Ready`, in the order in which they stand.
 fn conditions(facts: &Facts<'_>) -> Vec<(Type, Verdict)> {
     let mut conditions = vec![
-        (Type::DeploymentReady, of_child(facts, ChildKind::Deployment, || deployment(facts))),
+        (Type::DeploymentReady, of_child(facts, ChildKind::Deployment, || deployment(facts).0)),
         (Type::ServiceReady, of_child(facts, ChildKind::Service, || service(facts.identity))),
     ];
     let spec = facts.plan.server().map(super::validate::ValidServer::spec);
@@ -201,28 +204,39 @@ fn ingress_of(facts: &Facts<'_>, wanted: &v1alpha1::Ingress) -> Verdict {
     }
 }
 
-fn deployment(facts: &Facts<'_>) -> Verdict {
+/// The pods, and the phase that follows from them.
+fn deployment(facts: &Facts<'_>) -> (Verdict, Phase) {
     match facts.children.rollout() {
-        Some(rollout) => pods(rollout),
-        None => Verdict::no(Reason::NotCreated, "there is no Deployment"),
+        Some(rollout) => pods(facts, rollout),
+        None => (Verdict::no(Reason::NotCreated, "there is no Deployment"), Phase::Pending),
     }
 }
 
-fn pods(rollout: &Rollout) -> Verdict {
-    let available = format!("{} of {} replicas are available", rollout.available, rollout.wanted);
+/// In this order: that no pods are wanted, that enough of them are available, why they cannot be created, why they do not come
+/// up, that they have taken too long, that they are being started.
+fn pods(facts: &Facts<'_>, rollout: &Rollout) -> (Verdict, Phase) {
     if rollout.wanted == 0 {
-        return Verdict::yes(Reason::ScaledToZero, "no replicas are wanted");
+        return (Verdict::yes(Reason::ScaledToZero, "no replicas are wanted"), Phase::Pending);
     }
-    if let Some(failure) = &rollout.replica_failure {
-        return Verdict::no(Reason::ReplicaFailure, &**failure);
+    let creating = rollout.replica_failure.as_deref().map(Trouble::creating);
+    let trouble = creating.as_ref().or(facts.trouble);
+    let told =
+        trouble.zip(facts.plan.server()).map(|(trouble, server)| (trouble, trouble.sentence(server.spec())));
+    let available = format!("{} of {} replicas are available", rollout.available, rollout.wanted);
+    if rollout.is_available {
+        let more =
+            told.map_or_else(String::new, |(_, sentence)| format!("; a pod does not come up: {sentence}"));
+        return (Verdict::yes(Reason::Available, available + &more), Phase::Ready);
+    }
+    if let Some((trouble, sentence)) = told {
+        let waits = trouble.may_pass() && rollout.late.is_none();
+        let phase = if waits { Phase::Pending } else { Phase::Failed };
+        return (Verdict::no(trouble.into(), sentence), phase);
     }
     if let Some(late) = &rollout.late {
-        return Verdict::no(Reason::ProgressDeadlineExceeded, &**late);
+        return (Verdict::no(Reason::ProgressDeadlineExceeded, &**late), Phase::Failed);
     }
-    if rollout.is_available {
-        return Verdict::yes(Reason::Available, available);
-    }
-    Verdict::no(Reason::Progressing, available)
+    (Verdict::no(Reason::Progressing, available), Phase::Pending)
 }
 
 /// Whether the server serves, and the phase that follows. The first of what is in the way is the reason: the configuration,
@@ -243,13 +257,9 @@ fn ready(facts: &Facts<'_>, conditions: &[(Type, Verdict)]) -> (Verdict, Phase) 
     if let Some(trouble) = facts.children.all().find_map(|(key, child)| trouble(key.kind, child)) {
         return (trouble, Phase::Failed);
     }
-    let deployment = deployment(facts);
-    if !deployment.holds {
-        let phase = if deployment.reason == Reason::Progressing { Phase::Pending } else { Phase::Failed };
-        return (deployment, phase);
-    }
-    if deployment.reason == Reason::ScaledToZero {
-        return (Verdict::no(Reason::ScaledToZero, deployment.message), Phase::Pending);
+    let (deployment, phase) = deployment(facts);
+    if phase != Phase::Ready {
+        return (Verdict { holds: false, ..deployment }, phase);
     }
     let spec = server.spec();
     if spec.transport == Transport::Stdio && !spec.command.is_empty() {

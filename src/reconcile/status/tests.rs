@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::children::ChildKey;
+use crate::pods::{Failure, Probe, ProbeFailure};
 use crate::reconcile::fixture::{NOW, at, identity, mk_deployment, mk_server, mk_tool, offered, sight};
 
 /// A pass over a server, with the children that it left.
@@ -12,6 +13,7 @@ struct Pass {
     document: Value,
     offered: Offered,
     children: Applied,
+    trouble: Option<Trouble>,
 }
 
 impl Pass {
@@ -24,15 +26,8 @@ impl Pass {
                 own(&json!({"kind": "Service", "metadata": {"name": "main", "namespace": "team"}})),
                 own(&mk_deployment(wanted, available)),
             ]),
+            trouble: None,
         }
-    }
-
-    fn of_deployment(spec: Value, change: impl FnOnce(&mut Value)) -> Self {
-        let mut pass = Self::new(spec, 1, 1);
-        let mut deployment = mk_deployment(1, 1);
-        change(&mut deployment);
-        pass.children.put(own(&deployment));
-        pass
     }
 
     fn with(mut self, kind: ChildKind, child: Child) -> Self {
@@ -43,8 +38,13 @@ impl Pass {
     fn status_after(&self, stored: &MCPServerStatus, now: i64) -> MCPServerStatus {
         let identity = identity(&self.document);
         let plan = Plan::new(&identity, &self.document, &self.offered);
-        let facts =
-            Facts { identity: &identity, plan: &plan, offered: &self.offered, children: &self.children };
+        let facts = Facts {
+            identity: &identity,
+            plan: &plan,
+            offered: &self.offered,
+            children: &self.children,
+            trouble: self.trouble.as_ref(),
+        };
         server(&facts, stored, at(now))
     }
 
@@ -121,19 +121,83 @@ fn scaled_to_zero_is_pending_and_no_failure() {
     assert_eq!(condition(&status, "DeploymentReady"), ("True", "ScaledToZero", "no replicas are wanted"));
 }
 
+/// A Deployment of which nothing is available, with these conditions.
+fn stuck(conditions: &[(&str, &str, &str, &str)]) -> Pass {
+    let conditions = conditions.iter().map(|(type_, status, reason, message)| {
+        json!({"type": type_, "status": status, "reason": reason, "message": message})
+    });
+    let mut deployment = mk_deployment(1, 0);
+    deployment["status"]["conditions"] = conditions.collect();
+    let mut pass = Pass::new(image(), 1, 0);
+    pass.children.put(own(&deployment));
+    pass
+}
+
+const QUOTA: (&str, &str, &str, &str) =
+    ("ReplicaFailure", "True", "FailedCreate", "pods \"main-1-x\" is forbidden: exceeded quota: q");
+const LATE: (&str, &str, &str, &str) =
+    ("Progressing", "False", "ProgressDeadlineExceeded", "ReplicaSet \"main-1\" has timed out progressing.");
+
+/// The order in which the pods' state is told, from the first to the last.
 #[test]
-fn pods_that_cannot_be_made_or_do_not_come_are_a_failure() {
-    for (type_, status, reason, expected) in [
-        ("ReplicaFailure", "True", "FailedCreate", "ReplicaFailure"),
-        ("Progressing", "False", "ProgressDeadlineExceeded", "ProgressDeadlineExceeded"),
+fn what_is_told_of_pods_has_an_order() {
+    let unpulled = Some(Trouble::Image("main: not found".into()));
+    let mut pass = stuck(&[("Available", "True", "", ""), QUOTA, LATE]);
+    pass.trouble.clone_from(&unpulled);
+    let status = pass.status();
+    assert_eq!((status.phase, condition(&status, "Ready").1), (Phase::Ready, "Available"));
+    assert!(condition(&status, "Ready").2.contains("; a pod does not come up: pods cannot be created"));
+
+    let mut pass = stuck(&[QUOTA, LATE]);
+    pass.trouble.clone_from(&unpulled);
+    let status = pass.status();
+    assert_eq!((status.phase, condition(&status, "Ready").1), (Phase::Failed, "QuotaExceeded"));
+
+    let mut pass = stuck(&[LATE]);
+    pass.trouble = unpulled;
+    let status = pass.status();
+    assert_eq!((status.phase, condition(&status, "Ready").1), (Phase::Failed, "ImagePullFailed"));
+    assert_eq!(condition(&status, "DeploymentReady"), condition(&status, "Ready"));
+
+    let status = stuck(&[LATE]).status();
+    assert_eq!((status.phase, condition(&status, "Ready").1), (Phase::Failed, "ProgressDeadlineExceeded"));
+    let status = stuck(&[]).status();
+    assert_eq!((status.phase, condition(&status, "Ready").1), (Phase::Pending, "Progressing"));
+}
+
+#[test]
+fn what_may_mend_itself_is_pending_until_the_deadline() {
+    let mut pass = stuck(&[]);
+    pass.trouble = Some(Trouble::Unschedulable("0/1 nodes are available".into()));
+    assert_eq!(
+        (pass.status().phase, condition(&pass.status(), "Ready").1),
+        (Phase::Pending, "Unschedulable")
+    );
+    let mut pass = stuck(&[LATE]);
+    pass.trouble = Some(Trouble::Unschedulable("0/1 nodes are available".into()));
+    assert_eq!((pass.status().phase, condition(&pass.status(), "Ready").1), (Phase::Failed, "Unschedulable"));
+}
+
+#[test]
+fn each_trouble_has_a_reason_of_its_own() {
+    let text = || Box::<str>::from("x");
+    let failure = ProbeFailure { probe: Probe::Readiness, failure: Failure::Refused };
+    for (trouble, reason) in [
+        (Trouble::Quota(text()), "QuotaExceeded"),
+        (Trouble::PodSecurity(text()), "PodSecurityViolated"),
+        (Trouble::NotCreated(text()), "ReplicaFailure"),
+        (Trouble::ImageName, "InvalidImageName"),
+        (Trouble::Image(text()), "ImagePullFailed"),
+        (Trouble::Configuration(text()), "ContainerConfigError"),
+        (Trouble::Volume(text()), "VolumeNotMounted"),
+        (Trouble::Foreign { container: text(), said: text() }, "ForeignContainerFailed"),
+        (Trouble::Start(text()), "ContainerStartFailed"),
+        (Trouble::Memory, "OutOfMemory"),
+        (Trouble::Ended { code: 1, last_line: None }, "ProcessEnded"),
+        (Trouble::Probe(failure), "ProbeFailed"),
+        (Trouble::Unschedulable(text()), "Unschedulable"),
     ] {
-        let pass = Pass::of_deployment(image(), |deployment| {
-            let conditions = deployment["status"]["conditions"].as_array_mut().unwrap();
-            conditions.push(json!({"type": type_, "status": status, "reason": reason, "message": "because"}));
-        });
-        let status = pass.status();
-        assert_eq!(status.phase, Phase::Failed, "{type_}");
-        assert_eq!(condition(&status, "Ready"), ("False", expected, "because"));
+        assert_eq!(Reason::from(&trouble).as_str(), reason);
     }
 }
 

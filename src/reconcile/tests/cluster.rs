@@ -67,6 +67,7 @@ impl Cluster {
             catalog: Arc::default(),
             children: Arc::default(),
             probes: Arc::default(),
+            pods: Arc::default(),
             may_write: {
                 let leads = Arc::clone(&leads);
                 Arc::new(move || leads.load(Ordering::Relaxed))
