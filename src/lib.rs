@@ -18,6 +18,7 @@ pub mod probe;
 pub mod queue;
 pub mod readiness;
 pub mod reconcile;
+pub mod recorder;
 pub mod runtime;
 pub mod shutdown;
 pub mod supervise;

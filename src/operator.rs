@@ -4,6 +4,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures::future;
 use jiff::Timestamp;
 use mcp_crds::catalog::{Catalog, ObjectKey};
 use mcp_crds::kind::Kind;
@@ -21,6 +22,7 @@ use crate::pods::{self, Pods};
 use crate::probe::{self, Mcp, Probes};
 use crate::queue::{self, Outcome, WorkQueue};
 use crate::reconcile::{self, Context, Error, Retry, Written};
+use crate::recorder;
 use crate::runtime::Runtime;
 use crate::webhook_configuration::Own;
 
@@ -113,13 +115,17 @@ fn reconcile_when_leading(
     let probes = probe_when_leading(runtime, &queue);
     let (client, drain, passes) = (runtime.client(), runtime.drain(), runtime.metrics.reconciles());
     runtime.spawn_writer("reconcile", move |leadership| async move {
+        let (recorder, occurrences) = recorder::recorder();
+        let instance = leadership.identity().to_owned();
+        let may_write: Arc<dyn Fn() -> bool + Send + Sync> = Arc::new(move || leadership.is_held());
         let context = Context {
             client: client.clone(),
             catalog,
             children,
             probes,
             pods: Arc::clone(&pods),
-            may_write: Arc::new(move || leadership.is_held()),
+            recorder,
+            may_write: Arc::clone(&may_write),
             clock: Arc::new(Timestamp::now),
             written: Written::default(),
         };
@@ -127,14 +133,18 @@ fn reconcile_when_leading(
             () = lists.complete() => {}
             () = drain.begun() => return Ok::<_, std::convert::Infallible>(()),
         }
+        let events =
+            recorder::Writer { client: client.clone(), instance, may_write, clock: Arc::new(Timestamp::now) };
         // What Events say of pods only whoever writes wants to know.
         let complaints = {
             let queue = queue.clone();
             pods::watch_events(client, pods, move |server| queue.add(server))
         };
         let reconciler = Arc::new(Reconciler { context, passes });
+        // The reconciler goes with its last pass, and then what was told is written to the end.
+        let work = queue::run(queue, concurrency, reconciler, drain.begun());
         tokio::select! {
-            () = queue::run(queue, concurrency, reconciler, drain.begun()) => Ok(()),
+            ((), ()) = future::join(work, events.run(occurrences)) => Ok(()),
             never = complaints => match never {},
         }
     });

@@ -135,6 +135,12 @@ pub struct Leadership {
 pub struct NotLeading;
 
 impl Leadership {
+    /// What this process calls itself.
+    #[must_use]
+    pub fn identity(&self) -> &str {
+        &self.me
+    }
+
     /// Whether a write may be sent now.
     #[must_use]
     pub fn is_held(&self) -> bool {

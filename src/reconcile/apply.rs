@@ -59,6 +59,8 @@ pub(super) struct Applied {
 pub(super) enum Change {
     /// A child was made.
     Created(ChildKey),
+    /// A child that is no longer wanted was deleted.
+    Deleted(ChildKey),
     /// The Deployment was told to have another number of pods.
     Scaled {
         /// How many it was to have.
@@ -116,10 +118,10 @@ pub(super) async fn children(
     // An autoscaler goes before the Deployment's replicas are taken back: the two would fight.
     let (first, last): (Vec<_>, Vec<_>) =
         orphans.partition(|(key, _)| key.kind == ChildKind::HorizontalPodAutoscaler);
-    for (key, child) in first {
-        delete(context, key, child).await?;
-    }
     let mut applied = Applied::default();
+    for (key, child) in first {
+        applied.changes.extend(delete(context, key, child).await?);
+    }
     for intent in &wanted.intents {
         let child = match intent.key().kind {
             // Its pods would mount somebody else's ConfigMap, or wait for one that does not come.
@@ -133,7 +135,7 @@ pub(super) async fn children(
     // What pods may still use goes when they no longer are to.
     if matches!(applied.of(ChildKind::Deployment), Child::Own(_)) {
         for (key, child) in last {
-            delete(context, key, child).await?;
+            applied.changes.extend(delete(context, key, child).await?);
         }
     }
     Ok(applied)
@@ -182,8 +184,8 @@ fn settled(answer: Answer, what: &str) -> Result<Child, Error> {
     }
 }
 
-/// Deletes a child that the server controls and no longer wants.
-async fn delete(context: &Context, key: &ChildKey, child: &Observed) -> Result<(), Error> {
+/// Deletes a child that the server controls and no longer wants, if it is still there.
+async fn delete(context: &Context, key: &ChildKey, child: &Observed) -> Result<Option<Change>, Error> {
     context.check_may_write()?;
     let only_this = Preconditions { uid: Some(child.uid.to_string()), resource_version: None };
     let params = DeleteParams { preconditions: Some(only_this), ..DeleteParams::background() };
@@ -191,9 +193,9 @@ async fn delete(context: &Context, key: &ChildKey, child: &Observed) -> Result<(
     match context.api(key).delete(&key.name, &params).await {
         Ok(_) => {
             info!(child = what, "deleted");
-            Ok(())
+            Ok(Some(Change::Deleted(key.clone())))
         }
-        Err(kube::Error::Api(status)) if status.is_not_found() => Ok(()),
+        Err(kube::Error::Api(status)) if status.is_not_found() => Ok(None),
         Err(error) => Err(Answer::of(error, &what).into_error(&what)),
     }
 }

@@ -79,6 +79,8 @@ pub enum Reason {
     ContainerStartFailed,
     /// A child is there as it should be.
     Created,
+    /// A child that is no longer asked for was deleted.
+    Deleted,
     /// Something older on the same server has the name.
     DuplicateName,
     /// The API server forbids it: permissions, a policy, or a quota.
@@ -121,6 +123,8 @@ pub enum Reason {
     ReplicaFailure,
     /// Every Service that the object names exists.
     Resolved,
+    /// The Deployment was told to have another number of pods.
+    Scaled,
     /// No pods are wanted.
     ScaledToZero,
     /// A Service that the object names does not exist.
@@ -140,6 +144,53 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// All of them.
+    pub const ALL: [Self; 37] = [
+        Self::Accepted,
+        Self::AddressAssigned,
+        Self::AddressPending,
+        Self::Available,
+        Self::BridgeNotAvailable,
+        Self::CatalogTooLarge,
+        Self::ContainerConfigError,
+        Self::ContainerStartFailed,
+        Self::Created,
+        Self::Deleted,
+        Self::DuplicateName,
+        Self::Forbidden,
+        Self::ForeignContainerFailed,
+        Self::GatewayNotAvailable,
+        Self::ImagePullFailed,
+        Self::Invalid,
+        Self::InvalidImageName,
+        Self::InvalidSchema,
+        Self::NameTaken,
+        Self::NotCreated,
+        Self::OutOfMemory,
+        Self::PodSecurityViolated,
+        Self::ProbeFailed,
+        Self::ProcessEnded,
+        Self::ProgressDeadlineExceeded,
+        Self::Progressing,
+        Self::QuotaExceeded,
+        Self::Refused,
+        Self::ReplicaFailure,
+        Self::Resolved,
+        Self::Scaled,
+        Self::ScaledToZero,
+        Self::ServiceNotFound,
+        Self::Terminating,
+        Self::Unschedulable,
+        Self::Valid,
+        Self::VolumeNotMounted,
+    ];
+
+    /// The reason of this name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|reason| reason.as_str() == name)
+    }
+
     /// As it stands in a condition.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -154,6 +205,7 @@ impl Reason {
             Self::ContainerConfigError => "ContainerConfigError",
             Self::ContainerStartFailed => "ContainerStartFailed",
             Self::Created => "Created",
+            Self::Deleted => "Deleted",
             Self::DuplicateName => "DuplicateName",
             Self::Forbidden => "Forbidden",
             Self::ForeignContainerFailed => "ForeignContainerFailed",
@@ -175,6 +227,7 @@ impl Reason {
             Self::Refused => "Refused",
             Self::ReplicaFailure => "ReplicaFailure",
             Self::Resolved => "Resolved",
+            Self::Scaled => "Scaled",
             Self::ScaledToZero => "ScaledToZero",
             Self::ServiceNotFound => "ServiceNotFound",
             Self::Terminating => "Terminating",

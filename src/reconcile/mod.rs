@@ -16,6 +16,7 @@ mod offer;
 mod probed;
 mod server;
 mod status;
+mod tell;
 mod validate;
 mod written;
 
@@ -36,6 +37,7 @@ pub use written::Written;
 use crate::children::Children;
 use crate::pods::Pods;
 use crate::probe::Probes;
+use crate::recorder::Recorder;
 
 /// The field manager of every write. It never changes: server-side apply would take a new name for a stranger.
 pub const MANAGER: &str = "mcp-operator";
@@ -52,6 +54,8 @@ pub struct Context {
     pub probes: Arc<Probes>,
     /// Why their pods do not come up, as watched.
     pub pods: Arc<Pods>,
+    /// Where is told what happened, for people.
+    pub recorder: Recorder,
     /// Whether this replica may write. Asked before every write.
     pub may_write: Arc<dyn Fn() -> bool + Send + Sync>,
     /// The time.

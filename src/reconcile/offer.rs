@@ -19,7 +19,7 @@ mod summary;
 use self::summary::Summary;
 use super::condition::{Reason, Type, Verdict, own};
 use super::identity::Identity;
-use super::{Context, Error, Outcome, apply};
+use super::{Context, Error, Outcome, apply, tell};
 use crate::reconcile::validate::sentence;
 
 /// How many servers a status names; the rest is counted.
@@ -54,6 +54,8 @@ pub(super) async fn reconcile(key: &ObjectKey, context: &Context) -> Result<Outc
     let status = status(&standing, summary, &errors, &stored.conditions, (context.clock)());
     if status != stored {
         apply::status(context, &standing.identity, &standing.document, &status).await?;
+        let told = tell::offer(&standing.identity, &stored.conditions, &status.conditions);
+        told.into_iter().for_each(|occurrence| context.recorder.record(occurrence));
     }
     Ok(Outcome::AwaitChange)
 }

@@ -15,7 +15,7 @@ use super::dereference::{self, Dereferenced, Offered};
 use super::identity::Identity;
 use super::status::{self, Facts};
 use super::validate::{Invalid, ValidServer};
-use super::{Context, Error, Outcome, finalize, probed};
+use super::{Context, Error, Outcome, finalize, probed, tell};
 
 /// How long a first status waits for the Deployment to report its pods. Creation times have whole seconds, so an age
 /// of two is one of one at least.
@@ -90,6 +90,8 @@ pub(super) async fn reconcile(key: &ObjectKey, context: &Context) -> Result<Outc
         Plan::Image(_, wanted) => apply::children(context, &identity, wanted, &present).await?,
         Plan::Invalid(_) | Plan::WithoutImage(_) => Applied::untouched(&identity, present),
     };
+    let told = tell::changes(&identity, &children.changes);
+    told.into_iter().for_each(|occurrence| context.recorder.record(occurrence));
     if let Some(wait) = first_status_waits(&children, &stored, now) {
         return Ok(Outcome::After(wait));
     }
@@ -120,10 +122,13 @@ async fn write_status(
     status: MCPServerStatus,
     stored: MCPServerStatus,
 ) -> Result<Option<String>, Error> {
-    if status == status::own_part(stored) {
+    let stored = status::own_part(stored);
+    if status == stored {
         return Ok(None);
     }
-    apply::status(context, identity, seen, &status).await
+    let version = apply::status(context, identity, seen, &status).await?;
+    tell::status(identity, &stored, &status).into_iter().for_each(|told| context.recorder.record(told));
+    Ok(version)
 }
 
 /// Whether a first status is better written a little later: the Deployment is about to report its pods.

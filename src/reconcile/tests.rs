@@ -36,6 +36,8 @@ async fn a_new_server_takes_three_applies_and_two_statuses_at_most() {
     assert_eq!(lines(&calls), [STATUS]);
     assert_eq!(outcome.unwrap(), Outcome::AwaitChange);
     assert_eq!(calls[0].body["status"]["phase"], "Ready");
+    let created = "created ConfigMap \"main-config\", Service \"main\", Deployment \"main\"";
+    assert_eq!(cluster.told(), [("Created", created.to_owned())]);
     cluster.watch(&calls);
     assert!(cluster.pass().await.1.is_empty());
 }

@@ -14,6 +14,7 @@ use serde_json::Value;
 use crate::children::{ChildKey, ChildKind};
 use crate::reconcile::fixture::{NOW, at, entry, mk_deployment, sight};
 use crate::reconcile::*;
+use crate::recorder::{Occurrences, recorder};
 
 /// A request, as far as it matters.
 #[derive(Debug, Clone)]
@@ -49,6 +50,7 @@ pub(super) struct Cluster {
     /// The children as they are stored.
     stored: BTreeMap<ChildKey, Value>,
     versions: u64,
+    told: Occurrences,
 }
 
 impl Cluster {
@@ -61,6 +63,7 @@ impl Cluster {
             }),
             "team",
         );
+        let (recorder, told) = recorder();
         let (now, leads) = (Arc::new(AtomicI64::new(NOW)), Arc::new(AtomicBool::new(true)));
         let context = Context {
             client,
@@ -68,6 +71,7 @@ impl Cluster {
             children: Arc::default(),
             probes: Arc::default(),
             pods: Arc::default(),
+            recorder,
             may_write: {
                 let leads = Arc::clone(&leads);
                 Arc::new(move || leads.load(Ordering::Relaxed))
@@ -78,7 +82,7 @@ impl Cluster {
             },
             written: Written::default(),
         };
-        Self { context, server, now, leads, stored: BTreeMap::new(), versions: 1000 }
+        Self { context, server, now, leads, stored: BTreeMap::new(), versions: 1000, told }
     }
 
     pub(super) fn with(document: &Value) -> Self {
@@ -128,6 +132,11 @@ impl Cluster {
     pub(super) fn delete(&mut self, kind: ChildKind, name: &str) {
         let object = self.stored.remove(&key(kind, name)).unwrap();
         self.context.children.delete(&sight(&object));
+    }
+
+    /// What was told since the last look, as reason and note.
+    pub(super) fn told(&mut self) -> Vec<(&'static str, String)> {
+        std::iter::from_fn(|| self.told.try_recv().ok()).map(|told| (told.reason, told.note)).collect()
     }
 
     pub(super) fn child(&self, kind: ChildKind, name: &str) -> &Value {

@@ -1,0 +1,98 @@
+//! What is told to people as Events: what a pass did, and where an object's state became another. Pure.
+//!
+//! The stored status is the memory of what was told: what it says already is not told again, also after a restart.
+
+use std::sync::Arc;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use mcp_crds::kind::API_VERSION;
+use mcp_crds::v1alpha1::{MCPServerStatus, Phase};
+
+use super::apply::Change;
+use super::condition::{Reason, Type};
+use super::identity::Identity;
+use crate::children::ChildKey;
+use crate::recorder::Occurrence;
+
+impl Identity {
+    fn occurrence(&self, warning: bool, reason: Reason, action: &'static str, note: String) -> Occurrence {
+        Occurrence {
+            api_version: API_VERSION,
+            kind: self.kind.as_str(),
+            namespace: Arc::clone(&self.namespace),
+            name: Arc::clone(&self.name),
+            uid: self.uid.clone(),
+            warning,
+            reason: reason.as_str(),
+            action,
+            note,
+        }
+    }
+}
+
+/// What a pass did: one Event for what it made, one for what it removed, one for another number of pods.
+pub(super) fn changes(identity: &Identity, changes: &[Change]) -> Vec<Occurrence> {
+    let list = |wanted: fn(&Change) -> Option<&ChildKey>| {
+        let names = changes.iter().filter_map(wanted).map(|key| format!("{} \"{}\"", key.kind, key.name));
+        Some(names.collect::<Vec<_>>().join(", ")).filter(|names| !names.is_empty())
+    };
+    let created = list(|change| match change {
+        Change::Created(key) => Some(key),
+        _ => None,
+    });
+    let deleted = list(|change| match change {
+        Change::Deleted(key) => Some(key),
+        _ => None,
+    });
+    let created = created.map(|names| (Reason::Created, "Create", format!("created {names}")));
+    let deleted =
+        deleted.map(|names| (Reason::Deleted, "Delete", format!("deleted {names}, no longer asked for")));
+    let scaled = changes.iter().filter_map(|change| match change {
+        Change::Scaled { from, to } => {
+            Some((Reason::Scaled, "Scale", format!("scaled from {from} to {to} replicas")))
+        }
+        _ => None,
+    });
+    let all = created.into_iter().chain(deleted).chain(scaled);
+    all.map(|(reason, action, note)| identity.occurrence(false, reason, action, note)).collect()
+}
+
+/// A server that failed, by its reason, or that serves again.
+pub(super) fn status(
+    identity: &Identity,
+    before: &MCPServerStatus,
+    after: &MCPServerStatus,
+) -> Option<Occurrence> {
+    let ready = find(&after.conditions, Type::Ready)?;
+    match after.phase {
+        Phase::Failed if is_news(&before.conditions, ready) => {
+            let reason = Reason::from_name(&ready.reason)?;
+            Some(identity.occurrence(true, reason, "Reconcile", ready.message.clone()))
+        }
+        Phase::Ready if before.phase == Phase::Failed => {
+            Some(identity.occurrence(false, Reason::Available, "Reconcile", ready.message.clone()))
+        }
+        _ => None,
+    }
+}
+
+/// A tool, prompt or resource that is not accepted: what it conflicts with, or what is wrong with it.
+pub(super) fn offer(identity: &Identity, before: &[Condition], after: &[Condition]) -> Option<Occurrence> {
+    let accepted = find(after, Type::Accepted).filter(|accepted| accepted.status == "False")?;
+    let reason = Reason::from_name(&accepted.reason)?;
+    is_news(before, accepted)
+        .then(|| identity.occurrence(true, reason, "Reconcile", accepted.message.clone()))
+}
+
+fn find(conditions: &[Condition], type_: Type) -> Option<&Condition> {
+    conditions.iter().find(|condition| condition.type_ == type_.as_str())
+}
+
+/// Whether a condition says something else than it did.
+fn is_news(before: &[Condition], now: &Condition) -> bool {
+    let before = before.iter().find(|before| before.type_ == now.type_);
+    before.is_none_or(|before| (&before.reason, &before.message) != (&now.reason, &now.message))
+}
+
+#[cfg(test)]
+mod tests;
