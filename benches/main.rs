@@ -18,11 +18,12 @@ fn main() -> anyhow::Result<()> {
         ["requests"] => admission::instructions::measure(),
         ["creation"] => cluster::creation(),
         ["memory"] => cluster::memory(),
+        ["servers"] => cluster::servers(),
         ["serve", handler, servers] => {
             let handler = if *handler == "ours" { Handler::Ours } else { Handler::Bare };
             admission::serve::run(handler, servers.parse()?)
         }
         ["repeat", step, runs] => rules::repeat(step, runs.parse()?),
-        _ => anyhow::bail!("usage: performance rules|growth|admission|creation|memory"),
+        _ => anyhow::bail!("usage: performance rules|growth|admission|creation|memory|servers"),
     }
 }

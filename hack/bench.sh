@@ -5,6 +5,7 @@
 #   admission     reviews over TLS, beside a handler that only parses; needs two cores
 #   instructions  the same by instructions in user space, which no busy machine can blur; needs valgrind
 #   creation      what both webhooks add to a creation through a real API server
+#   servers       what a thousand servers cost: time, requests, CPU time and memory
 #   memory        what the operator holds, up to 1,000 servers and 10,000 tools; takes some minutes
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -44,7 +45,7 @@ instructions() {
 
 parts=("$@")
 if ((${#parts[@]} == 0)); then
-	parts=(rules growth admission instructions creation memory)
+	parts=(rules growth admission instructions creation servers memory)
 fi
 
 # Cargo names the binaries that it has built, one a line of JSON.
@@ -60,7 +61,7 @@ printf '# %s, %s cores, load %s\n' "$(git describe --always --dirty 2>/dev/null 
 for part in "${parts[@]}"; do
 	printf '\n## %s\n\n' "$part"
 	case $part in
-	rules | growth | creation | memory) "$binary" "$part" ;;
+	rules | growth | creation | servers | memory) "$binary" "$part" ;;
 	# The load keeps off the server's core.
 	admission) taskset -c "1-$(($(nproc --all) - 1))" "$binary" admission ;;
 	instructions) instructions ;;

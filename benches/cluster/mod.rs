@@ -3,6 +3,7 @@
 mod creation;
 mod operator;
 mod resident;
+mod servers;
 
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
@@ -34,6 +35,11 @@ pub(crate) fn creation() -> anyhow::Result<()> {
 /// Measures the operator's memory while objects are added.
 pub(crate) fn memory() -> anyhow::Result<()> {
     run(resident::measure)
+}
+
+/// Measures what a thousand servers cost.
+pub(crate) fn servers() -> anyhow::Result<()> {
+    run(servers::measure)
 }
 
 fn run<F: Future<Output = anyhow::Result<()>>>(

@@ -57,23 +57,16 @@ pub(super) fn changes(identity: &Identity, changes: &[Change]) -> Vec<Occurrence
     all.map(|(reason, action, note)| identity.occurrence(false, reason, action, note)).collect()
 }
 
-/// A server that failed, by its reason, or that serves again.
+/// A server that failed, by its reason.
 pub(super) fn status(
     identity: &Identity,
     before: &MCPServerStatus,
     after: &MCPServerStatus,
 ) -> Option<Occurrence> {
-    let ready = find(&after.conditions, Type::Ready)?;
-    match after.phase {
-        Phase::Failed if is_news(&before.conditions, ready) => {
-            let reason = Reason::from_name(&ready.reason)?;
-            Some(identity.occurrence(true, reason, "Reconcile", ready.message.clone()))
-        }
-        Phase::Ready if before.phase == Phase::Failed => {
-            Some(identity.occurrence(false, Reason::Available, "Reconcile", ready.message.clone()))
-        }
-        _ => None,
-    }
+    let ready = find(&after.conditions, Type::Ready).filter(|_| after.phase == Phase::Failed)?;
+    let reason = Reason::from_name(&ready.reason)?;
+    is_news(&before.conditions, ready)
+        .then(|| identity.occurrence(true, reason, "Reconcile", ready.message.clone()))
 }
 
 /// A tool, prompt or resource that is not accepted: what it conflicts with, or what is wrong with it.

@@ -18,6 +18,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod broken;
 mod certificates;
 mod chart;
 mod children;

@@ -76,6 +76,7 @@ fn path(kind: &str, namespace: &str) -> String {
         "ConfigMap" => ("api/v1".to_owned(), "configmaps"),
         "Event" => ("api/v1".to_owned(), "events"),
         "Pod" => ("api/v1".to_owned(), "pods"),
+        "ResourceQuota" => ("api/v1".to_owned(), "resourcequotas"),
         "Secret" => ("api/v1".to_owned(), "secrets"),
         "Service" => ("api/v1".to_owned(), "services"),
         "ServiceAccount" => ("api/v1".to_owned(), "serviceaccounts"),

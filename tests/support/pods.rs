@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use http::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::namespace::Namespace;
 use super::object;
@@ -31,4 +31,20 @@ pub(crate) async fn run(namespace: &Namespace, server: &str) {
         }
     })
     .await;
+}
+
+/// The only pod of a server, once it is made.
+///
+/// # Panics
+/// Where it is not made.
+pub(crate) async fn of(namespace: &Namespace, server: &str) -> Value {
+    wait::until(format_args!("the pod of {server} is made"), async || {
+        let pods = namespace.list("Pod").await;
+        let found = pods.into_iter().find(|pod| {
+            pod["metadata"]["labels"]["app.kubernetes.io/instance"] == server
+                && pod["metadata"]["deletionTimestamp"].is_null()
+        });
+        found.ok_or_else(|| "there is none".to_owned())
+    })
+    .await
 }

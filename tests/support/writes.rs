@@ -1,9 +1,12 @@
 //! How many writes an API server has been asked for.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use http::Request;
 use kube::Client;
+
+use super::wait;
 
 /// Writes by verb and resource, such as `APPLY mcpservers/status`.
 pub(crate) type Writes = BTreeMap<String, u64>;
@@ -32,6 +35,21 @@ pub(crate) async fn so_far(client: &Client) -> Writes {
         }
     }
     writes
+}
+
+/// The writes so far, once there have been none for this long.
+///
+/// # Panics
+/// Where they do not end.
+pub(crate) async fn settled(client: &Client, quiet: Duration) -> Writes {
+    wait::until("nothing is written any more", async || {
+        let before = so_far(client).await;
+        tokio::time::sleep(quiet).await;
+        let after = so_far(client).await;
+        let written = since(&before, &after);
+        if written.is_empty() { Ok(after) } else { Err(format!("{written:?}")) }
+    })
+    .await
 }
 
 /// What came in between.
