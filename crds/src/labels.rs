@@ -13,3 +13,6 @@ pub const TRANSPORT: &str = "example.com/transport";
 
 /// Every label of a pod that is the operator's alone: selectors and orphan deletion rest on them.
 pub const RESERVED: [&str; 5] = [NAME, INSTANCE, COMPONENT, MANAGED_BY, TRANSPORT];
+
+/// By this label, set to `true`, the owner of a Secret consents to its values being sent to Services as headers.
+pub const TOOL_CREDENTIAL: &str = "mcp.example.com/tool-credential";

@@ -51,7 +51,7 @@ pub struct Server {
     pub path: String,
     /// What an Ingress puts before every path; `/` for nothing.
     pub path_prefix: String,
-    /// Names by which clients may address the server, without a port; `*.` may stand for one label or more at the beginning.
+    /// Names by which clients may address the server, without a port; `*.` at the beginning stands for one label.
     pub hosts: Vec<String>,
     /// Origins that may call the server beside those of its hosts, such as `https://app.example.com`.
     pub allowed_origins: Vec<String>,

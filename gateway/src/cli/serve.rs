@@ -1,0 +1,143 @@
+//! `mcp-gateway serve`.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use clap::{Args, ValueEnum};
+use mcp_crds::validate::duration::parse_go_duration;
+use tracing_subscriber::EnvFilter;
+
+use crate::gateway::Bounds;
+use crate::process::{Listening, Process, Timing};
+use crate::source::manifests::Manifests;
+use crate::upstream::{Directory, Service};
+
+/// Serve what objects offer.
+///
+/// With --manifests they come from files: the same objects as in a cluster, under the same rules, and live as well. A Service
+/// is then looked for on this machine, at the port that the object names.
+#[derive(Debug, Args)]
+pub struct ServeArgs {
+    /// Folder of manifests, or one file: MCPServers, MCPTools, MCPPrompts, MCPResources, and Secrets for their headers.
+    /// Without an MCPServer everything is offered
+    #[arg(long, env = "MCP_GATEWAY_MANIFESTS", value_name = "PATH")]
+    manifests: PathBuf,
+    /// Name of the MCPServer to serve, where the manifests hold several
+    #[arg(long, env = "MCP_GATEWAY_SERVER", value_name = "NAME")]
+    server: Option<String>,
+    /// Where a Service is, as NAME=HOST or NAME=HOST:PORT; may be given more than once [default: 127.0.0.1, at the port that
+    /// the object names]
+    #[arg(long = "service", env = "MCP_GATEWAY_SERVICE", value_name = "NAME=ADDRESS", value_delimiter = ',')]
+    services: Vec<Service>,
+    /// Address to serve on [default: 127.0.0.1]
+    #[arg(long, env = "MCP_GATEWAY_ADDRESS", value_name = "IP")]
+    address: Option<IpAddr>,
+    /// Port to serve on; 0 for any that is free [default: the MCPServer's]
+    #[arg(long, env = "MCP_GATEWAY_PORT", value_name = "PORT")]
+    port: Option<u16>,
+    /// Port of the server for metrics, on the same address; 0 for any that is free
+    #[arg(long, env = "MCP_GATEWAY_ADMIN_PORT", value_name = "PORT", default_value_t = 9090)]
+    admin_port: u16,
+    /// How long the process goes on as before when it is asked to end, until nobody sends any more
+    #[arg(long, env = "MCP_GATEWAY_DRAIN_DELAY", value_name = "DURATION", default_value = "0s", value_parser = parse_go_duration)]
+    drain_delay: Duration,
+    /// How long what has begun may take to end after that
+    #[arg(long, env = "MCP_GATEWAY_DRAIN_TIMEOUT", value_name = "DURATION", default_value = "25s", value_parser = parse_go_duration)]
+    drain_timeout: Duration,
+    #[command(flatten, next_help_heading = "Bounds")]
+    bounds: BoundArgs,
+    #[command(flatten, next_help_heading = "Logs")]
+    log: LogArgs,
+}
+
+#[derive(Debug, Args)]
+struct BoundArgs {
+    /// How large the body of a request may be, in bytes
+    #[arg(long, env = "MCP_GATEWAY_MAX_BODY_BYTES", value_name = "BYTES", default_value_t = Bounds::default().body_bytes)]
+    max_body_bytes: usize,
+    /// How many legacy sessions there may be
+    #[arg(long, env = "MCP_GATEWAY_MAX_SESSIONS", value_name = "NUMBER", default_value_t = Bounds::default().sessions)]
+    max_sessions: usize,
+    /// How long a legacy session lives after its last use
+    #[arg(long, env = "MCP_GATEWAY_SESSION_LIFETIME", value_name = "DURATION", default_value = "30m", value_parser = parse_go_duration)]
+    session_lifetime: Duration,
+    /// How many streams that tell of changes may be open
+    #[arg(long, env = "MCP_GATEWAY_MAX_STREAMS", value_name = "NUMBER", default_value_t = Bounds::default().streams)]
+    max_streams: u64,
+    /// How many connections there may be
+    #[arg(long, env = "MCP_GATEWAY_MAX_CONNECTIONS", value_name = "NUMBER", default_value_t = Bounds::default().connections)]
+    max_connections: usize,
+    /// How many bytes of results are kept for tools with a cacheTTL
+    #[arg(long, env = "MCP_GATEWAY_CACHE_BYTES", value_name = "BYTES", default_value_t = Bounds::default().cache_bytes)]
+    cache_bytes: usize,
+}
+
+#[derive(Debug, Args)]
+struct LogArgs {
+    /// What is logged, as tracing's directives: info, debug, mcp_gateway=debug
+    #[arg(long, env = "MCP_GATEWAY_LOG_LEVEL", value_name = "FILTER", default_value = "info")]
+    log_level: String,
+    /// How it is written
+    #[arg(long, env = "MCP_GATEWAY_LOG_FORMAT", value_name = "FORMAT", value_enum, default_value_t)]
+    log_format: LogFormat,
+}
+
+#[derive(Debug, Clone, Copy, Default, ValueEnum)]
+enum LogFormat {
+    /// One line of JSON for each event
+    #[default]
+    Json,
+    /// For people
+    Text,
+}
+
+impl BoundArgs {
+    fn bounds(&self) -> Bounds {
+        Bounds {
+            body_bytes: self.max_body_bytes,
+            sessions: self.max_sessions,
+            session_lifetime: self.session_lifetime,
+            streams: self.max_streams,
+            connections: self.max_connections,
+            cache_bytes: self.cache_bytes,
+            ..Bounds::default()
+        }
+    }
+}
+
+impl LogArgs {
+    fn install(&self) -> anyhow::Result<()> {
+        let filter: EnvFilter = self.log_level.parse().context("--log-level")?;
+        let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+        match self.log_format {
+            LogFormat::Json => log.json().flatten_event(true).init(),
+            LogFormat::Text => log.with_target(false).init(),
+        }
+        Ok(())
+    }
+}
+
+/// Serves until the process is asked to end.
+///
+/// # Errors
+/// Where nothing can be served, or the end was not in good order.
+pub fn serve(args: ServeArgs) -> anyhow::Result<()> {
+    args.log.install()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(run(args))
+}
+
+async fn run(args: ServeArgs) -> anyhow::Result<()> {
+    let manifests = Manifests { path: args.manifests, server: args.server };
+    let loaded = manifests.load()?;
+    let listening = Listening {
+        address: args.address.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+        port: args.port.unwrap_or(loaded.port),
+        admin_port: args.admin_port,
+    };
+    let timing = Timing { delay: args.drain_delay, timeout: args.drain_timeout };
+    let process = Process::new(listening, args.bounds.bounds(), timing).await?;
+    process.run_manifests(manifests, loaded, Directory::local(args.services)).await
+}

@@ -1,0 +1,112 @@
+//! HTTP operations of resources, proxied at their `ingressPath`: streaming both ways, hop-by-hop headers removed.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::Request;
+use axum::response::{IntoResponse, Response};
+use futures::StreamExt as _;
+use http::{HeaderMap, HeaderName, Method, StatusCode, header};
+use http_body_util::BodyExt as _;
+
+use crate::gateway::Gateway;
+use crate::upstream::Failure;
+
+/// Headers that are about one connection (RFC 9110, section 7.6.1).
+const HOP_BY_HOP: [HeaderName; 8] = [
+    header::CONNECTION,
+    header::PROXY_AUTHENTICATE,
+    header::PROXY_AUTHORIZATION,
+    header::TE,
+    header::TRAILER,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+    HeaderName::from_static("keep-alive"),
+];
+
+/// What a client says to this server alone: no token of its is passed on.
+const PRIVATE: [HeaderName; 3] = [header::AUTHORIZATION, header::COOKIE, header::HOST];
+
+/// Answers a request for an operation, which is looked up by `path`.
+pub async fn proxy(gateway: Arc<Gateway>, path: &str, request: Request) -> Response {
+    let Some(catalog) = gateway.live.get() else {
+        return (StatusCode::SERVICE_UNAVAILABLE, "the server has not loaded its catalog yet\n")
+            .into_response();
+    };
+    let (route, values) = match catalog.route(request.method(), path) {
+        Ok(found) => found,
+        Err(others) if others.is_empty() => return (StatusCode::NOT_FOUND, "not found\n").into_response(),
+        Err(others) => return not_allowed(&others),
+    };
+    let Some(ticket) = gateway.requests.enter(catalog.server.max_concurrent_requests) else {
+        gateway.metrics.refused("requests");
+        let headers = [(header::RETRY_AFTER, "1")];
+        return (StatusCode::SERVICE_UNAVAILABLE, headers, "the server is busy; try again later\n")
+            .into_response();
+    };
+    let path = route.target.path.expand(|name| values.get(name).map(|value| Cow::Owned(value.to_owned())));
+    let uri = path.map_err(|error| Failure::Request(error.to_string())).and_then(|mut path| {
+        if let Some(query) = request.uri().query() {
+            path.push(if path.contains('?') { '&' } else { '?' });
+            path.push_str(query);
+        }
+        route.target.uri(path)
+    });
+    let uri = match uri {
+        Ok(uri) => uri,
+        Err(failure) => return failed(&gateway, &failure),
+    };
+    let timeout = Duration::from_millis(catalog.server.request_timeout_ms);
+    let (parts, body) = request.into_parts();
+    let body = http_body_util::Limited::new(body, gateway.bounds.body_bytes);
+    let mut outgoing = http::Request::new(Body::new(body));
+    *outgoing.method_mut() = parts.method;
+    *outgoing.uri_mut() = uri;
+    *outgoing.headers_mut() = forwarded(parts.headers, &PRIVATE);
+    match gateway.upstream.pass(&route.target, outgoing, timeout).await {
+        Err(failure) => failed(&gateway, &failure),
+        Ok((response, permit)) => {
+            let (mut parts, body) = response.into_parts();
+            parts.headers = forwarded(parts.headers, &[]);
+            let held = (ticket, permit);
+            let frames = body.into_data_stream().map(move |frame| {
+                let _held = &held;
+                frame
+            });
+            Response::from_parts(parts, Body::from_stream(frames))
+        }
+    }
+}
+
+fn not_allowed(others: &[Method]) -> Response {
+    let allow = others.iter().map(Method::as_str).collect::<Vec<_>>().join(", ");
+    (StatusCode::METHOD_NOT_ALLOWED, [(header::ALLOW, allow)], "method not allowed\n").into_response()
+}
+
+fn failed(gateway: &Gateway, failure: &Failure) -> Response {
+    gateway.metrics.backend_failed(failure);
+    let status = match failure {
+        Failure::Busy { .. } | Failure::Open(_) => StatusCode::SERVICE_UNAVAILABLE,
+        Failure::Timeout(_) => StatusCode::GATEWAY_TIMEOUT,
+        Failure::Request(_) => StatusCode::BAD_REQUEST,
+        _ => StatusCode::BAD_GATEWAY,
+    };
+    (status, format!("{failure}\n")).into_response()
+}
+
+/// The headers that go on, without those that `Connection` names.
+fn forwarded(mut headers: HeaderMap, without: &[HeaderName]) -> HeaderMap {
+    let named: Vec<HeaderName> = headers
+        .get_all(header::CONNECTION)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .filter_map(|name| name.trim().parse().ok())
+        .collect();
+    for name in named.iter().chain(&HOP_BY_HOP).chain(without) {
+        headers.remove(name);
+    }
+    headers
+}

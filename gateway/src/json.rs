@@ -1,0 +1,307 @@
+//! JSON that is passed on as it was written.
+
+use std::borrow::Cow;
+use std::fmt::{self, Write as _};
+
+use serde::Deserialize;
+use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
+use serde_json::{Map, Number, Value};
+
+/// The members of an object in their order, each value as its text.
+#[derive(Debug, Default)]
+pub struct Members<'a>(pub Vec<(Cow<'a, str>, &'a RawValue)>);
+
+impl<'a> Members<'a> {
+    /// Reads an object.
+    ///
+    /// # Errors
+    /// Where the text is none.
+    pub fn parse(text: &'a str) -> Result<Self, serde_json::Error> {
+        serde_json::from_str(text)
+    }
+
+    /// A member's value.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&'a RawValue> {
+        self.0.iter().find(|(own, _)| own == name).map(|(_, value)| *value)
+    }
+
+    /// Whether there is such a member.
+    #[must_use]
+    pub fn has(&self, name: &str) -> bool {
+        self.get(name).is_some()
+    }
+
+    /// Takes a member out.
+    pub fn take(&mut self, name: &str) -> Option<&'a RawValue> {
+        let place = self.0.iter().position(|(own, _)| own == name)?;
+        Some(self.0.remove(place).1)
+    }
+
+    /// The object as text.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let mut object = Object::new();
+        for (name, value) in &self.0 {
+            object.raw(name, value.get());
+        }
+        object.finish()
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Object;
+
+        impl<'de> Visitor<'de> for Object {
+            type Value = Members<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Self::Value, M::Error> {
+                let mut members = Vec::with_capacity(8);
+                while let Some((Key(name), value)) = map.next_entry::<Key<'de>, &RawValue>()? {
+                    members.push((name, value));
+                }
+                Ok(Members(members))
+            }
+        }
+
+        deserializer.deserialize_map(Object)
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(transparent)]
+struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
+
+/// An object that is written member by member.
+#[derive(Debug)]
+pub struct Object(String);
+
+impl Object {
+    /// An object without members.
+    #[must_use]
+    pub fn new() -> Self {
+        Self("{".to_owned())
+    }
+
+    /// Adds a member whose value is JSON already.
+    pub fn raw(&mut self, name: &str, value: &str) -> &mut Self {
+        if self.0.len() > 1 {
+            self.0.push(',');
+        }
+        push_string(&mut self.0, name);
+        self.0.push(':');
+        self.0.push_str(value);
+        self
+    }
+
+    /// Adds a string.
+    pub fn string(&mut self, name: &str, value: &str) -> &mut Self {
+        self.raw(name, "");
+        push_string(&mut self.0, value);
+        self
+    }
+
+    /// Adds a string, where there is one.
+    pub fn optional(&mut self, name: &str, value: Option<&str>) -> &mut Self {
+        if let Some(value) = value {
+            self.string(name, value);
+        }
+        self
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn finish(&mut self) -> String {
+        let mut text = std::mem::take(&mut self.0);
+        text.push('}');
+        text
+    }
+}
+
+impl Default for Object {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// The texts as an array.
+#[must_use]
+pub fn array<T: AsRef<str>>(items: impl IntoIterator<Item = T>) -> String {
+    let mut text = "[".to_owned();
+    for item in items {
+        if text.len() > 1 {
+            text.push(',');
+        }
+        text.push_str(item.as_ref());
+    }
+    text.push(']');
+    text
+}
+
+/// The string as JSON.
+#[must_use]
+pub fn string(value: &str) -> String {
+    let mut text = String::with_capacity(value.len() + 2);
+    push_string(&mut text, value);
+    text
+}
+
+/// Appends a string as JSON.
+fn push_string(out: &mut String, value: &str) {
+    out.push('"');
+    let mut rest = value;
+    while let Some(at) = rest.find(|c: char| c < ' ' || matches!(c, '"' | '\\')) {
+        let (plain, from) = rest.split_at_checked(at).unwrap_or((rest, ""));
+        out.push_str(plain);
+        let mut chars = from.chars();
+        match chars.next() {
+            Some('"') => out.push_str("\\\""),
+            Some('\\') => out.push_str("\\\\"),
+            Some('\n') => out.push_str("\\n"),
+            Some('\r') => out.push_str("\\r"),
+            Some('\t') => out.push_str("\\t"),
+            Some(control) => {
+                let _ = write!(out, "\\u{:04x}", u32::from(control));
+            }
+            None => {}
+        }
+        rest = chars.as_str();
+    }
+    out.push_str(rest);
+    out.push('"');
+}
+
+/// Reads a value in which no object has a member twice: a backend that takes the first of two would get another value
+/// than the one that was checked.
+///
+/// # Errors
+/// Where the text is no JSON, is nested too deep, or has a member twice.
+pub fn parse_unambiguous(text: &str) -> Result<Value, serde_json::Error> {
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    let value = Unambiguous.deserialize(&mut deserializer)?;
+    deserializer.end()?;
+    Ok(value)
+}
+
+#[derive(Clone, Copy)]
+struct Unambiguous;
+
+impl<'de> DeserializeSeed<'de> for Unambiguous {
+    type Value = Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Unambiguous {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+        Ok(Value::Bool(value))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+        Ok(Value::Number(value.into()))
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+        Ok(Value::Number(value.into()))
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
+        Ok(Number::from_f64(value).map_or(Value::Null, Value::Number))
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+        Ok(Value::String(value.to_owned()))
+    }
+
+    fn visit_string<E>(self, value: String) -> Result<Value, E> {
+        Ok(Value::String(value))
+    }
+
+    fn visit_seq<S: SeqAccess<'de>>(self, mut seq: S) -> Result<Value, S::Error> {
+        let mut elements = Vec::new();
+        while let Some(element) = seq.next_element_seed(self)? {
+            elements.push(element);
+        }
+        Ok(Value::Array(elements))
+    }
+
+    fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Value, M::Error> {
+        let mut members = Map::new();
+        while let Some(name) = map.next_key::<String>()? {
+            let value = map.next_value_seed(self)?;
+            if members.contains_key(&name) {
+                return Err(M::Error::custom(format_args!("member {name:?} is there twice")));
+            }
+            members.insert(name, value);
+        }
+        Ok(Value::Object(members))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn members_keep_their_order_and_spelling() {
+        let text = r#"{"b":1.0,"a":{"z":1e2,"y":18446744073709551616},"c":"\u0041"}"#;
+        assert_eq!(Members::parse(text).unwrap().text(), text);
+    }
+
+    #[test]
+    fn a_member_is_taken_out() {
+        let mut members = Members::parse(r#"{"a":1,"b":2}"#).unwrap();
+        assert_eq!(members.take("a").map(RawValue::get), Some("1"));
+        assert_eq!(members.text(), r#"{"b":2}"#);
+        assert!(!members.has("a"));
+    }
+
+    #[test]
+    fn what_is_there_twice_is_refused_however_deep() {
+        for text in [r#"{"a":1,"a":2}"#, r#"[{"x":{"a":1,"\u0061":2}}]"#] {
+            let error = parse_unambiguous(text).unwrap_err().to_string();
+            assert!(error.contains("twice"), "{error}");
+        }
+    }
+
+    #[test]
+    fn depth_is_bounded() {
+        let deep = format!("{}{}", "[".repeat(1000), "]".repeat(1000));
+        assert!(parse_unambiguous(&deep).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn strings_are_written_as_serde_writes_them(text in "\\PC*|[\u{0}-\u{20}\"\\\\é]*") {
+            let written: String = serde_json::from_str(&string(&text)).unwrap();
+            prop_assert_eq!(written, text);
+        }
+
+        #[test]
+        fn what_is_unambiguous_is_what_serde_reads(text in "[\\[\\]{}\":,0-9.eE+\\-a-c]{0,24}") {
+            if let Ok(value) = parse_unambiguous(&text) {
+                prop_assert_eq!(value, serde_json::from_str::<Value>(&text).unwrap());
+            }
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! What the methods have in common that a backend may answer.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method, header};
+use tokio::time::Instant;
+
+use super::RpcError;
+use super::events::Messages;
+use super::message::{Id, Params};
+use super::protocol::{Generation, LogLevel, VERSION_HEADER, Version};
+use super::session::Session;
+use crate::catalog::Catalog;
+use crate::gateway::Gateway;
+use crate::json::{Members, Object};
+use crate::upstream::{Exchange, Failure, Outgoing, Request, Target, map};
+
+/// The name by which the gateway calls itself towards backends.
+const USER_AGENT: &str = concat!("mcp-gateway/", env!("CARGO_PKG_VERSION"));
+
+/// Headers of a request that a backend is given as well: those that carry on a trace.
+const CARRIED: [&str; 3] = ["traceparent", "tracestate", "baggage"];
+
+/// One request, with all that its answer is made from.
+#[derive(Debug, Clone)]
+pub(super) struct Context {
+    pub(super) gateway: Arc<Gateway>,
+    /// The catalog of the moment at which the request came.
+    pub(super) catalog: Arc<Catalog>,
+    pub(super) version: Version,
+    pub(super) id: Id,
+    pub(super) params: Params,
+    pub(super) headers: HeaderMap,
+    /// Only in the legacy generation.
+    pub(super) session: Option<Arc<Session>>,
+    /// Whether the client takes a stream of events.
+    pub(super) accepts_events: bool,
+    /// The level from which the client wants log messages, if it wants any.
+    pub(super) log_level: Option<LogLevel>,
+}
+
+/// The answer to a request.
+pub(super) enum Reply {
+    /// The text of `result`.
+    Result(Bytes),
+    /// An error.
+    Error(RpcError),
+    /// Messages, of which the last is the response.
+    Messages(Messages),
+}
+
+impl Reply {
+    pub(super) fn of(result: impl Into<Bytes>) -> Self {
+        Self::Result(result.into())
+    }
+}
+
+impl From<RpcError> for Reply {
+    fn from(error: RpcError) -> Self {
+        Self::Error(error)
+    }
+}
+
+impl Context {
+    pub(super) const fn generation(&self) -> Generation {
+        self.version.generation()
+    }
+
+    pub(super) fn server_info(&self) -> &str {
+        &self.catalog.server_info
+    }
+
+    /// The response with a result, as a message.
+    pub(super) fn response(&self, result: &str) -> String {
+        Object::new().string("jsonrpc", "2.0").raw("id", self.id.as_json()).raw("result", result).finish()
+    }
+
+    /// The response with an error, as a message.
+    pub(super) fn error_response(&self, error: &RpcError) -> String {
+        Object::new()
+            .string("jsonrpc", "2.0")
+            .raw("id", self.id.as_json())
+            .raw("error", &error.text())
+            .finish()
+    }
+
+    /// When a call must be over that begins now.
+    pub(super) fn time_of(&self, own: Option<Duration>) -> Duration {
+        own.unwrap_or_else(|| Duration::from_millis(self.catalog.server.request_timeout_ms))
+    }
+
+    /// The headers of a request to a backend.
+    pub(super) fn outgoing_headers(&self) -> HeaderMap {
+        let mut headers = HeaderMap::with_capacity(8);
+        headers.insert(header::USER_AGENT, HeaderValue::from_static(USER_AGENT));
+        headers.insert(header::ACCEPT, HeaderValue::from_static("*/*"));
+        headers.insert(VERSION_HEADER, HeaderValue::from_static(self.version.as_str()));
+        for name in CARRIED {
+            if let Some(value) = self.headers.get(name) {
+                headers.insert(name, value.clone());
+            }
+        }
+        headers
+    }
+
+    /// Sends a call to a Service that answers for a prompt.
+    pub(super) async fn ask(&self, target: &Target, timeout: Duration) -> Result<Exchange, Failure> {
+        let text = self.params.text();
+        let params = Members::parse(text).unwrap_or_default();
+        let arguments = params.get("arguments").map_or("{}", |arguments| arguments.get());
+        let arguments = Members::parse(arguments).unwrap_or_default();
+        let outgoing = map(target, &Method::POST, &BTreeMap::new(), &arguments, text);
+        let Outgoing { path, body } = outgoing.map_err(|error| Failure::Request(error.to_string()))?;
+        let request = Request {
+            target,
+            method: Method::POST,
+            path,
+            headers: self.outgoing_headers(),
+            body,
+            deadline: Instant::now() + timeout,
+            timeout,
+            retries: 0,
+        };
+        self.gateway.upstream.send(request).await
+    }
+}

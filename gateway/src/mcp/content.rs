@@ -1,0 +1,133 @@
+//! How a backend's answer becomes the result of a tool.
+
+use serde_json::value::RawValue;
+
+use super::protocol::Generation;
+use crate::catalog::Tool;
+use crate::json::{Members, Object, array};
+use crate::upstream::Content;
+
+/// A result of `tools/call`, before a generation asks for its own members.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ToolResult {
+    /// A JSON array.
+    content: String,
+    /// JSON.
+    structured: Option<String>,
+    pub(super) is_error: bool,
+}
+
+impl ToolResult {
+    /// One sentence that says what went wrong.
+    pub(super) fn error(sentence: &str) -> Self {
+        Self { content: array([text(sentence)]), structured: None, is_error: true }
+    }
+
+    /// What a backend answered, in content of the kind that its media type asks for. `Err` holds the complaints where
+    /// the content is not what the tool's `outputSchema` says.
+    pub(super) fn of(content: &Content, tool: &Tool) -> Result<Self, Vec<String>> {
+        if content.bytes.is_empty() {
+            return match tool.has_output_schema() {
+                true => Err(vec!["the service answered with nothing".to_owned()]),
+                false => Ok(Self { content: "[]".to_owned(), structured: None, is_error: false }),
+            };
+        }
+        let json = content.is_json().then(|| content.text()).flatten();
+        let value = json.and_then(|json| serde_json::from_str::<&RawValue>(json).ok());
+        if let Some(value) = value {
+            let structured = (tool.has_output_schema() || value.get().starts_with('{')).then_some(value);
+            if let Some(structured) = structured {
+                check_output(structured, tool)?;
+            }
+            return Ok(Self {
+                content: array([text(value.get())]),
+                structured: structured.map(|value| value.get().to_owned()),
+                is_error: false,
+            });
+        }
+        if content.is_json() {
+            return Err(vec!["the service answered with JSON that is none".to_owned()]);
+        }
+        if tool.has_output_schema() {
+            let complaint = format!("the service answered with {}, and not with JSON", content.essence());
+            return Err(vec![complaint]);
+        }
+        Ok(Self { content: array([block(content)]), structured: None, is_error: false })
+    }
+
+    /// The result, as a generation wants it.
+    pub(super) fn render(&self, generation: Generation, server_info: &str) -> String {
+        let mut result = Object::new();
+        result.raw("content", &self.content);
+        // Legacy clients know objects alone.
+        let structured = self.structured.as_ref();
+        if let Some(structured) = structured.filter(|it| generation.is_modern() || it.starts_with('{')) {
+            result.raw("structuredContent", structured);
+        }
+        result.raw("isError", if self.is_error { "true" } else { "false" });
+        if generation.is_modern() {
+            result.string("resultType", "complete").raw("_meta", &super::result::meta(server_info));
+        }
+        result.finish()
+    }
+
+    /// About how many bytes it takes to keep.
+    pub(super) fn size(&self) -> usize {
+        self.content.len() + self.structured.as_ref().map_or(0, String::len)
+    }
+}
+
+/// Checks structured content against the tool's `outputSchema`.
+pub(super) fn check_output(structured: &RawValue, tool: &Tool) -> Result<(), Vec<String>> {
+    if !tool.has_output_schema() {
+        return Ok(());
+    }
+    let value = serde_json::from_str(structured.get()).map_err(|error| vec![error.to_string()])?;
+    match tool.check_output(&value) {
+        Ok(complaints) if complaints.is_empty() => Ok(()),
+        Ok(complaints) => Err(complaints),
+        Err(reason) => Err(vec![reason.to_owned()]),
+    }
+}
+
+/// Checks a result that a backend made itself, as far as the tool's `outputSchema` goes.
+pub(super) fn check_result(result: &Members<'_>, tool: &Tool) -> Result<(), Vec<String>> {
+    let is = |name: &str, text: &str| result.get(name).is_some_and(|value| value.get() == text);
+    let is_complete = !result.has("resultType") || is("resultType", "\"complete\"");
+    if !tool.has_output_schema() || !is_complete || is("isError", "true") {
+        return Ok(());
+    }
+    match result.get("structuredContent") {
+        Some(structured) => check_output(structured, tool),
+        None => Err(vec!["the result has no structuredContent".to_owned()]),
+    }
+}
+
+fn text(text: &str) -> String {
+    Object::new().string("type", "text").string("text", text).finish()
+}
+
+fn block(content: &Content) -> String {
+    let essence = content.essence();
+    let media_type = content.media_type.as_deref().unwrap_or(&essence);
+    let data = |kind: &str| {
+        Object::new()
+            .string("type", kind)
+            .string("data", &content.base64())
+            .string("mimeType", media_type)
+            .finish()
+    };
+    match (essence.split('/').next(), content.text()) {
+        (Some("text"), Some(body)) => text(body),
+        (Some("image"), _) => data("image"),
+        (Some("audio"), _) => data("audio"),
+        _ => {
+            let resource = Object::new()
+                .string("uri", "about:blank")
+                .string("mimeType", media_type)
+                .string("blob", &content.base64())
+                .finish();
+            Object::new().string("type", "resource").raw("resource", &resource).finish()
+        }
+    }
+}

@@ -1,0 +1,266 @@
+//! `tools/call`: from arguments to a request, and from its answer to a result.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::HeaderMap;
+use serde::Deserialize;
+use serde_json::Value;
+use serde_json::value::RawValue;
+use tokio::time::{Instant, timeout_at};
+
+use super::calls::{Context, Reply};
+use super::content::{ToolResult, check_result};
+use super::conversation::{Conversation, EventRun};
+use super::message::Params;
+use super::result::{Keep, complete};
+use super::{RpcError, header};
+use crate::catalog::{HeaderValueSource, Tool};
+use crate::json::{Members, parse_unambiguous};
+use crate::upstream::{Answer, Exchange, Failure, Outgoing, Request, map};
+
+#[derive(Deserialize)]
+struct Call<'a> {
+    #[serde(borrow)]
+    name: Cow<'a, str>,
+    #[serde(borrow)]
+    arguments: Option<&'a RawValue>,
+    #[serde(borrow, rename = "inputResponses")]
+    input_responses: Option<&'a RawValue>,
+    #[serde(borrow, rename = "requestState")]
+    request_state: Option<&'a RawValue>,
+}
+
+/// What came of a call.
+#[derive(Debug, Clone)]
+pub(crate) enum Outcome {
+    /// A result that was made here.
+    Mapped(ToolResult),
+    /// A result that the backend made: the text of an object.
+    Raw(Bytes),
+    /// An error that the backend made.
+    Error(RpcError),
+}
+
+impl Outcome {
+    /// A result that says what went wrong.
+    pub(super) fn failure(sentence: &str) -> Self {
+        Self::Mapped(ToolResult::error(sentence))
+    }
+
+    /// A result that a backend made.
+    pub(super) fn raw(text: Bytes, tool: &Tool) -> Self {
+        let members = std::str::from_utf8(&text).ok().and_then(|text| Members::parse(text).ok());
+        let Some(members) = members else {
+            return Self::failure("the service answered with a result that is no JSON object");
+        };
+        match check_result(&members, tool) {
+            Ok(()) => Self::Raw(text),
+            Err(complaints) => Self::failure(&unlike_schema(&complaints)),
+        }
+    }
+
+    /// The members of a result that a backend made.
+    pub(super) fn members(&self) -> Option<Members<'_>> {
+        match self {
+            Self::Raw(text) => Members::parse(std::str::from_utf8(text).ok()?).ok(),
+            Self::Mapped(_) | Self::Error(_) => None,
+        }
+    }
+
+    /// The result, or the error, as the generation wants it.
+    pub(super) fn render(&self, context: &Context) -> Result<String, RpcError> {
+        let generation = context.generation();
+        match self {
+            Self::Error(error) => Err(error.clone()),
+            Self::Mapped(result) => Ok(result.render(generation, context.server_info())),
+            Self::Raw(_) => {
+                let mut members = self.members().unwrap_or_default();
+                let structured = members.get("structuredContent");
+                // Legacy clients know objects alone.
+                if !generation.is_modern() && structured.is_some_and(|value| !value.get().starts_with('{')) {
+                    members.take("structuredContent");
+                }
+                Ok(complete(&members, generation, Keep::NoWord, context.server_info()))
+            }
+        }
+    }
+
+    /// Whether it may be used again, and about how many bytes it then takes.
+    fn keepable_size(&self) -> Option<usize> {
+        match self {
+            Self::Mapped(result) if !result.is_error => Some(result.size()),
+            Self::Raw(text) => {
+                let members = self.members()?;
+                let is = |name: &str, text: &str| members.get(name).is_some_and(|value| value.get() == text);
+                let is_complete = !members.has("resultType") || is("resultType", "\"complete\"");
+                (is_complete && !is("isError", "true")).then_some(text.len())
+            }
+            Self::Mapped(_) | Self::Error(_) => None,
+        }
+    }
+}
+
+/// How far a call came at once.
+pub(super) enum Ran {
+    /// To its end.
+    Done(Arc<Outcome>),
+    /// To the first of the backend's messages.
+    Events(EventRun),
+}
+
+/// Answers `tools/call`.
+pub(super) async fn call(context: Arc<Context>) -> Reply {
+    match run(&context, &context.params).await {
+        Ok(ran) => Conversation::reply(context, ran).await,
+        Err(error) => error.into(),
+    }
+}
+
+/// Calls a tool once.
+pub(super) async fn run(context: &Context, params: &Params) -> Result<Ran, RpcError> {
+    let call: Call<'_> = params.read()?;
+    let modern = context.generation().is_modern();
+    if modern {
+        header::check_name(&context.headers, &call.name)?;
+    }
+    let unknown = || RpcError::invalid_params(format!("there is no tool {:?}", call.name));
+    let tool = context.catalog.tool(&call.name).ok_or_else(unknown)?;
+    let text = call.arguments.map(RawValue::get).filter(|text| *text != "null").unwrap_or("{}");
+    let arguments = parse_unambiguous(text)
+        .map_err(|error| RpcError::invalid_params(format!("params.arguments: {error}")))?;
+    if !arguments.is_object() {
+        return Err(RpcError::invalid_params("params.arguments: must be an object"));
+    }
+    if modern {
+        header::check_params(&context.headers, tool.param_headers(), &arguments)?;
+    }
+    let done = |outcome: Outcome| Ok(Ran::Done(Arc::new(outcome)));
+    match tool.check_arguments(&arguments) {
+        Ok(complaints) if complaints.is_empty() => {}
+        Ok(complaints) => {
+            let sentence = format!("the arguments are not what inputSchema says:\n{}", complaints.join("\n"));
+            return done(Outcome::failure(&sentence));
+        }
+        Err(reason) => return Err(RpcError::internal(format!("inputSchema does not compile: {reason}"))),
+    }
+    if let Some(limit) = &tool.rate_limit
+        && let Err(wait) = context.gateway.rate_limits.take(&tool.name, limit, Instant::now())
+    {
+        context.gateway.metrics.rate_limited();
+        return done(Outcome::failure(&format!(
+            "the tool's rate limit is reached; try again in {:.1} s",
+            (wait.as_secs_f64() * 10.0).ceil() / 10.0
+        )));
+    }
+    // A round of questions and answers is nobody else's.
+    let fresh = call.input_responses.is_none() && call.request_state.is_none();
+    let key = tool.cache_ttl.filter(|_| fresh).map(|ttl| (cache_key(tool, &arguments), ttl));
+    if let Some((key, _)) = &key
+        && let Some(outcome) = context.gateway.cache.get(key, Instant::now())
+    {
+        return Ok(Ran::Done(outcome));
+    }
+    let ran = request(context, tool, text, params).await;
+    if let (Some((key, ttl)), Ran::Done(outcome)) = (key, &ran)
+        && let Some(size) = outcome.keepable_size()
+    {
+        context.gateway.cache.put(key, Arc::clone(outcome), size, ttl, Instant::now());
+    }
+    Ok(ran)
+}
+
+/// Equal arguments give one key: members are sorted, and what a changed tool answered before is not found.
+fn cache_key(tool: &Tool, arguments: &Value) -> String {
+    format!("{:016x}{}", tool.fingerprint, arguments)
+}
+
+/// Sends the request, and reads the answer.
+async fn request(context: &Context, tool: &Arc<Tool>, arguments: &str, params: &Params) -> Ran {
+    let failure = |sentence: String| Ran::Done(Arc::new(Outcome::failure(&sentence)));
+    let members = Members::parse(arguments).unwrap_or_default();
+    let outgoing = map(&tool.target, &tool.method, &tool.path_defaults, &members, params.text());
+    let Outgoing { path, body } = match outgoing {
+        Ok(outgoing) => outgoing,
+        Err(error) => return failure(format!("the arguments cannot be used: {error}")),
+    };
+    let headers = match headers(context, tool) {
+        Ok(headers) => headers,
+        Err(sentence) => return failure(sentence),
+    };
+    let timeout = context.time_of(tool.timeout);
+    let deadline = Instant::now() + timeout;
+    let request = Request {
+        target: &tool.target,
+        method: tool.method.clone(),
+        path,
+        headers,
+        body,
+        deadline,
+        timeout,
+        retries: tool.retries,
+    };
+    match answer(context, tool, request, deadline, timeout).await {
+        Ok((Answer::Events(events), exchange)) => {
+            Ran::Events(EventRun { events, _permit: exchange.into_permit(), tool: Arc::clone(tool), deadline, timeout })
+        }
+        Ok((answer, _)) => Ran::Done(Arc::new(mapped(answer, tool))),
+        Err(error) => {
+            context.gateway.metrics.backend_failed(&error);
+            failure(error.to_string())
+        }
+    }
+}
+
+async fn answer(
+    context: &Context,
+    tool: &Tool,
+    request: Request<'_>,
+    deadline: Instant,
+    timeout: Duration,
+) -> Result<(Answer, Exchange), Failure> {
+    let mut exchange = context.gateway.upstream.send(request).await?;
+    let answer = timeout_at(deadline, exchange.answer(tool.max_response_bytes)).await;
+    Ok((answer.map_err(|_| Failure::Timeout(timeout))??, exchange))
+}
+
+fn mapped(answer: Answer, tool: &Tool) -> Outcome {
+    match answer {
+        Answer::Result(text) => Outcome::raw(text, tool),
+        Answer::Error(text) => {
+            let error = std::str::from_utf8(&text).ok().and_then(RpcError::read);
+            error.map_or_else(
+                || Outcome::failure("the service answered with an error that is none"),
+                Outcome::Error,
+            )
+        }
+        Answer::Content(content) => match ToolResult::of(&content, tool) {
+            Ok(result) => Outcome::Mapped(result),
+            Err(complaints) => Outcome::failure(&unlike_schema(&complaints)),
+        },
+        // Streams are read by the conversation.
+        Answer::Events(_) => Outcome::failure("the service answered with a stream"),
+    }
+}
+
+fn unlike_schema(complaints: &[String]) -> String {
+    format!("the service's answer is not what outputSchema says:\n{}", complaints.join("\n"))
+}
+
+/// What is sent along, secrets included.
+fn headers(context: &Context, tool: &Tool) -> Result<HeaderMap, String> {
+    let mut headers = context.outgoing_headers();
+    for (name, source) in &tool.headers {
+        let value = match source {
+            HeaderValueSource::Value(value) => value.clone(),
+            HeaderValueSource::Secret { name: secret, key } => {
+                let missing = || format!("the credential for header {name} is not available");
+                context.gateway.credentials.get(secret, key).ok_or_else(missing)?
+            }
+        };
+        headers.insert(name.clone(), value);
+    }
+    Ok(headers)
+}

@@ -1,0 +1,164 @@
+//! The process: its servers, its source, and their common end. Every task is owned here; the first to end that was not
+//! asked to ends the process.
+
+use std::convert::Infallible;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinSet;
+use tokio::time::{MissedTickBehavior, interval, timeout};
+use tracing::{error, info};
+
+use crate::catalog::live::Live;
+use crate::credentials::Credentials;
+use crate::drain::Drain;
+use crate::gateway::{Bounds, Gateway};
+use crate::source::manifests::{self, Loaded, Manifests};
+use crate::upstream::{Directory, Upstream};
+use crate::{admin, router, server};
+
+/// How often sessions are looked through for those whose time is over.
+const SWEEP: Duration = Duration::from_secs(30);
+
+/// How many connections the server for metrics takes.
+const ADMIN_CONNECTIONS: usize = 64;
+
+/// Where the process serves.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Listening {
+    pub(crate) address: IpAddr,
+    pub(crate) port: u16,
+    pub(crate) admin_port: u16,
+}
+
+/// How the process ends.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Timing {
+    /// How long it goes on as before.
+    pub(crate) delay: Duration,
+    /// How long what has begun may then take.
+    pub(crate) timeout: Duration,
+}
+
+/// The process.
+pub(crate) struct Process {
+    gateway: Arc<Gateway>,
+    listener: TcpListener,
+    admin: TcpListener,
+    timing: Timing,
+}
+
+/// What a task ended with, where that was not what it is for.
+type Ended = anyhow::Result<()>;
+
+impl Process {
+    /// Listens, and serves nothing yet.
+    pub(crate) async fn new(listening: Listening, bounds: Bounds, timing: Timing) -> anyhow::Result<Self> {
+        let bind = async |port| {
+            let address = SocketAddr::new(listening.address, port);
+            TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))
+        };
+        let upstream = Upstream::new()?;
+        let gateway = Gateway::new(Live::new(), Credentials::default(), upstream, bounds, Drain::default());
+        Ok(Self {
+            gateway: Arc::new(gateway),
+            listener: bind(listening.port).await?,
+            admin: bind(listening.admin_port).await?,
+            timing,
+        })
+    }
+
+    /// Serves what files hold, until a signal.
+    pub(crate) async fn run_manifests(
+        self,
+        manifests: Manifests,
+        loaded: Loaded,
+        directory: Directory,
+    ) -> anyhow::Result<()> {
+        manifests::serve(&self.gateway, loaded, &directory).await;
+        let Some(catalog) = self.gateway.live.get() else { bail!("the objects cannot be served") };
+        let (url, admin) = (self.listener.local_addr()?, self.admin.local_addr()?);
+        info!(
+            url = format!("http://{url}{}", catalog.server.path),
+            admin = format!("http://{admin}"),
+            "serving"
+        );
+        let gateway = Arc::clone(&self.gateway);
+        let source = async move { never(manifests.follow(gateway, directory).await) };
+        self.run(source).await
+    }
+
+    async fn run(self, source: impl Future<Output = Ended> + Send + 'static) -> anyhow::Result<()> {
+        let Self { gateway, listener, admin, timing } = self;
+        let (mut terminate, mut interrupt) =
+            (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+        let drain = gateway.drain.clone();
+        let mut servers = JoinSet::new();
+        let (router, bounds, closing) = (router::router(Arc::clone(&gateway)), gateway.bounds, drain.clone());
+        servers.spawn(async move { server::serve(listener, router, bounds, closing.closing()).await });
+        // Both are needed to the last.
+        let mut others = JoinSet::new();
+        let admin_router = admin::router(Arc::clone(&gateway));
+        let admin_bounds = Bounds { connections: ADMIN_CONNECTIONS, ..gateway.bounds };
+        others.spawn(async move {
+            match server::serve(admin, admin_router, admin_bounds, std::future::pending()).await {
+                Ok(()) => bail!("the server of metrics ended"),
+                Err(never) => match never {},
+            }
+        });
+        others.spawn(sweep(Arc::clone(&gateway)));
+        others.spawn(source);
+
+        let ended = tokio::select! {
+            _ = terminate.recv() => Ok(()),
+            _ = interrupt.recv() => Ok(()),
+            ended = servers.join_next() => Err(anyhow::anyhow!("the server ended: {ended:?}")),
+            ended = others.join_next() => match ended {
+                Some(Ok(ended)) => ended,
+                other => Err(anyhow::anyhow!("a task ended: {other:?}")),
+            },
+        };
+        if let Err(error) = &ended {
+            error!(error = format!("{error:#}"), "ending");
+        } else {
+            info!("ending");
+        }
+        drain.begin();
+        let finish = async {
+            tokio::time::sleep(timing.delay).await;
+            drain.close();
+            while servers.join_next().await.is_some() {}
+            gateway.tasks.close();
+            gateway.tasks.wait().await;
+        };
+        tokio::select! {
+            finished = timeout(timing.delay + timing.timeout, finish) => {
+                if finished.is_err() {
+                    error!("what had begun did not end in time, and is dropped");
+                }
+            }
+            _ = terminate.recv() => error!("ended at once by a second signal"),
+            _ = interrupt.recv() => error!("ended at once by a second signal"),
+        }
+        others.shutdown().await;
+        ended
+    }
+}
+
+fn never(never: Infallible) -> Ended {
+    match never {}
+}
+
+/// Ends sessions whose time is over, for ever.
+async fn sweep(gateway: Arc<Gateway>) -> Ended {
+    let mut ticks = interval(SWEEP);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        let now = ticks.tick().await;
+        gateway.sessions.sweep(now);
+    }
+}

@@ -1,0 +1,116 @@
+//! Which request is for whom. The endpoint's path and the Ingress's prefix are the catalog's, and so may change while the
+//! process runs.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::middleware;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use http::{Method, StatusCode, header};
+use mcp_crds::snapshot::Server;
+
+use crate::gateway::Gateway;
+use crate::{ingress, mcp, security};
+
+/// The paths of the server: `/health`, `/ready`, the endpoint, and the operations of resources.
+pub fn router(gateway: Arc<Gateway>) -> Router {
+    let guarded = Router::new()
+        .fallback(route)
+        .layer(middleware::from_fn_with_state(Arc::clone(&gateway), security::guard));
+    Router::new()
+        .route("/health", get(|| async { "ok\n" }))
+        .route("/ready", get(ready))
+        .fallback_service(guarded.with_state(Arc::clone(&gateway)))
+        .with_state(gateway)
+}
+
+async fn ready(State(gateway): State<Arc<Gateway>>) -> (StatusCode, &'static str) {
+    if gateway.drain.is_begun() {
+        (StatusCode::SERVICE_UNAVAILABLE, "shutting down\n")
+    } else if gateway.live.get().is_none() {
+        (StatusCode::SERVICE_UNAVAILABLE, "not ready, waiting for:\ncatalog\n")
+    } else {
+        (StatusCode::OK, "ok\n")
+    }
+}
+
+async fn route(State(gateway): State<Arc<Gateway>>, request: Request) -> Response {
+    let Some(catalog) = gateway.live.get() else {
+        return (StatusCode::SERVICE_UNAVAILABLE, "the server has not loaded its catalog yet\n")
+            .into_response();
+    };
+    match Place::of(&catalog.server, request.uri().path()) {
+        Place::Endpoint => match *request.method() {
+            Method::POST => mcp::post(gateway, request).await,
+            Method::GET => mcp::get(&gateway, request.headers()),
+            Method::DELETE => mcp::delete(&gateway, request.headers()),
+            _ => (StatusCode::METHOD_NOT_ALLOWED, [(header::ALLOW, "POST, GET, DELETE")]).into_response(),
+        },
+        Place::Operation(path) => {
+            let path = path.to_owned();
+            ingress::proxy(gateway, &path, request).await
+        }
+    }
+}
+
+/// What a path leads to.
+#[derive(Debug, PartialEq, Eq)]
+enum Place<'a> {
+    Endpoint,
+    /// What is left of the path without the Ingress's prefix.
+    Operation(&'a str),
+}
+
+impl<'a> Place<'a> {
+    fn of(server: &Server, path: &'a str) -> Self {
+        if path == server.path {
+            return Self::Endpoint;
+        }
+        let rest = without_prefix(&server.path_prefix, path);
+        if rest == server.path { Self::Endpoint } else { Self::Operation(rest) }
+    }
+}
+
+/// The path below a prefix of whole segments; the path itself where it is not below.
+fn without_prefix<'a>(prefix: &str, path: &'a str) -> &'a str {
+    let prefix = prefix.trim_end_matches('/');
+    match path.strip_prefix(prefix) {
+        Some("") => "/",
+        Some(rest) if rest.starts_with('/') => rest,
+        _ => path,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place<'a>(server_path: &str, prefix: &str, path: &'a str) -> Place<'a> {
+        let server = serde_json::from_value(serde_json::json!({
+            "name": "main", "namespace": "ns", "path": server_path, "pathPrefix": prefix, "hosts": [],
+            "allowedOrigins": [], "requestTimeoutMs": 1, "maxConcurrentRequests": 1,
+        }));
+        Place::of(&server.unwrap(), path)
+    }
+
+    #[test]
+    fn a_prefix_is_of_whole_segments() {
+        use Place::{Endpoint, Operation};
+        for (server_path, prefix, path, expected) in [
+            ("/mcp", "/", "/mcp", Endpoint),
+            ("/mcp", "/", "/mcp/", Operation("/mcp/")),
+            ("/mcp", "/", "/docs", Operation("/docs")),
+            ("/mcp", "/team", "/team/mcp", Endpoint),
+            ("/mcp", "/team", "/mcp", Endpoint),
+            ("/mcp", "/team/", "/team/docs/1", Operation("/docs/1")),
+            ("/mcp", "/team", "/teams/docs", Operation("/teams/docs")),
+            ("/mcp", "/mcp", "/mcp", Endpoint),
+            ("/mcp", "/mcp", "/mcp/docs", Operation("/docs")),
+            ("/", "/team", "/team", Endpoint),
+        ] {
+            assert_eq!(place(server_path, prefix, path), expected, "{server_path} {prefix} {path}");
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! Who may speak to the server through a browser: `Host` and `Origin`.
+//!
+//! A page can make its visitor's browser send requests here, under a name of its own (DNS rebinding) or from its own
+//! origin. What no browser sends is let through: that is what networks and tokens are for.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use http::uri::Authority;
+use http::{HeaderMap, StatusCode, Uri, header};
+use mcp_crds::snapshot::Server;
+
+use crate::gateway::Gateway;
+
+/// The address at which a connection was accepted.
+#[derive(Debug, Clone, Copy)]
+pub struct Local(pub SocketAddr);
+
+/// Refuses requests that a browser was tricked into.
+pub async fn guard(State(gateway): State<Arc<Gateway>>, request: Request, next: Next) -> Response {
+    let local = request.extensions().get::<Local>().map(|Local(address)| address.ip());
+    if let Some(catalog) = gateway.live.get()
+        && let Err(sentence) = check(&catalog.server, local, request.uri(), request.headers())
+    {
+        gateway.metrics.refused("origin");
+        return (StatusCode::FORBIDDEN, format!("{sentence}\n")).into_response();
+    }
+    next.run(request).await
+}
+
+fn check(server: &Server, local: Option<IpAddr>, uri: &Uri, headers: &HeaderMap) -> Result<(), &'static str> {
+    const HOST: &str = "Host is none of this server's names";
+    let mut hosts = headers.get_all(header::HOST).iter();
+    let host = match (hosts.next(), hosts.next()) {
+        (Some(host), None) => host.to_str().ok().and_then(|host| host.parse::<Authority>().ok()),
+        (None, None) => uri.authority().cloned(),
+        _ => None,
+    };
+    if !host.is_some_and(|host| is_own(server, local, host.host())) {
+        return Err(HOST);
+    }
+    for origin in headers.get_all(header::ORIGIN) {
+        let allowed = origin.to_str().is_ok_and(|origin| is_allowed(server, local, origin));
+        if !allowed {
+            return Err("Origin is not allowed; allowedOrigins in the server's config names those that are");
+        }
+    }
+    Ok(())
+}
+
+fn is_allowed(server: &Server, local: Option<IpAddr>, origin: &str) -> bool {
+    let listed = server
+        .allowed_origins
+        .iter()
+        .any(|allowed| allowed.trim_end_matches('/').eq_ignore_ascii_case(origin));
+    let of_host = || {
+        let uri: Uri = origin.parse().ok()?;
+        let is_web = matches!(uri.scheme_str(), Some("http" | "https"));
+        Some(is_web && uri.host().is_some_and(|host| is_own(server, local, host)))
+    };
+    listed || of_host().unwrap_or(false)
+}
+
+/// Whether a host is one by which this server is known.
+fn is_own(server: &Server, local: Option<IpAddr>, host: &str) -> bool {
+    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    if let Ok(address) = bare.parse::<IpAddr>() {
+        let address = address.to_canonical();
+        return address.is_loopback() || local.is_some_and(|local| local.to_canonical() == address);
+    }
+    let host = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
+    host == "localhost" || server.hosts.iter().any(|own| is_name(own, &host))
+}
+
+/// `own` may begin with `*.`, which stands for one label.
+fn is_name(own: &str, host: &str) -> bool {
+    match own.strip_prefix("*.") {
+        Some(parent) => host.split_once('.').is_some_and(|(label, rest)| !label.is_empty() && rest == parent),
+        None => own == host,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderName, HeaderValue};
+
+    use super::*;
+
+    fn mk_server() -> Server {
+        serde_json::from_value(serde_json::json!({
+            "name": "main", "namespace": "ns", "path": "/mcp", "pathPrefix": "/",
+            "hosts": ["main", "main.ns.svc", "mcp.example.com", "*.wild.example"],
+            "allowedOrigins": ["https://app.example.com"],
+            "requestTimeoutMs": 1, "maxConcurrentRequests": 1,
+        }))
+        .unwrap()
+    }
+
+    fn verdict(pairs: &[(HeaderName, &str)]) -> Result<(), &'static str> {
+        let pairs = pairs.iter().map(|(name, value)| (name.clone(), HeaderValue::try_from(*value).unwrap()));
+        let mut headers = HeaderMap::new();
+        pairs.for_each(|(name, value)| {
+            headers.append(name, value);
+        });
+        check(&mk_server(), Some("10.1.2.3".parse().unwrap()), &Uri::from_static("/mcp"), &headers)
+    }
+
+    #[test]
+    fn hosts() {
+        for host in [
+            "main",
+            "main:8080",
+            "MAIN.ns.svc",
+            "mcp.example.com.",
+            "a.wild.example",
+            "localhost:1234",
+            "127.0.0.1",
+            "127.8.8.8:80",
+            "[::1]:80",
+            "10.1.2.3:8080",
+            "[::ffff:10.1.2.3]",
+        ] {
+            assert_eq!(verdict(&[(header::HOST, host)]), Ok(()), "{host}");
+        }
+        for host in [
+            "evil.example",
+            "main.evil.example",
+            "localhost.evil.example",
+            "wild.example",
+            "a.b.wild.example",
+            "10.1.2.4",
+            "evil@main",
+            "",
+            "main, evil",
+        ] {
+            let host = [(header::HOST, host)];
+            assert!(verdict(&host).is_err(), "{host:?}");
+        }
+        assert!(verdict(&[]).is_err());
+        assert!(verdict(&[(header::HOST, "main"), (header::HOST, "main")]).is_err());
+    }
+
+    #[test]
+    fn origins() {
+        for origin in ["http://localhost:5173", "https://mcp.example.com", "https://app.example.com"] {
+            assert_eq!(verdict(&[(header::HOST, "main"), (header::ORIGIN, origin)]), Ok(()), "{origin}");
+        }
+        for origin in [
+            "null",
+            "https://evil.example",
+            "http://app.example.com",
+            "ftp://main",
+            "main",
+            "",
+            "http://main@evil",
+        ] {
+            assert!(verdict(&[(header::HOST, "main"), (header::ORIGIN, origin)]).is_err(), "{origin}");
+        }
+    }
+}

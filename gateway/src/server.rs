@@ -1,0 +1,173 @@
+//! Serving a router over HTTP/1.1, with a bound on everything that a client could use up.
+
+use std::convert::Infallible;
+use std::io;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use axum::{Extension, Router};
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio::time::{Sleep, sleep};
+use tracing::{debug, warn};
+
+use crate::gateway::Bounds;
+use crate::security::Local;
+
+/// How many headers a request may have.
+const MAX_HEADERS: usize = 100;
+
+/// Accepts connections until `closing`, then finishes the requests that have begun and returns.
+///
+/// Dropping the future closes every connection.
+///
+/// # Errors
+/// None: what goes wrong with a connection is that connection's end, and an error of accepting is waited out.
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    bounds: Bounds,
+    closing: impl Future<Output = ()>,
+) -> Result<(), Infallible> {
+    let mut closing = pin!(closing);
+    let graceful = GracefulShutdown::new();
+    let slots = Arc::new(Semaphore::new(bounds.connections));
+    let mut connections = JoinSet::new();
+    loop {
+        let accepted = async {
+            let slot = Arc::clone(&slots).acquire_owned().await;
+            (slot, listener.accept().await)
+        };
+        tokio::select! {
+            biased;
+            () = &mut closing => break,
+            Some(_) = connections.join_next() => {}
+            (slot, accepted) = accepted => match accepted {
+                Ok((stream, peer)) => {
+                    let connection = graceful.watch(connection(stream, &router, bounds));
+                    connections.spawn(async move {
+                        let _slot = slot;
+                        if let Err(error) = connection.await {
+                            debug!(%peer, error = &error as &dyn std::error::Error, "a connection failed");
+                        }
+                    });
+                }
+                Err(error) => refused(&error).await,
+            },
+        }
+    }
+    drop(listener);
+    graceful.shutdown().await;
+    while connections.join_next().await.is_some() {}
+    Ok(())
+}
+
+type Connection = http1::Connection<TokioIo<Timed>, TowerToHyperService<Router>>;
+
+fn connection(stream: TcpStream, router: &Router, bounds: Bounds) -> Connection {
+    // Answers are small and whole; waiting for more only delays them.
+    let _ = stream.set_nodelay(true);
+    let router = match stream.local_addr() {
+        Ok(address) => router.clone().layer(Extension(Local(address))),
+        Err(_) => router.clone(),
+    };
+    http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(bounds.head_time)
+        .max_buf_size(bounds.head_bytes)
+        .max_headers(MAX_HEADERS)
+        .serve_connection(
+            TokioIo::new(Timed::new(stream, bounds.write_time)),
+            TowerToHyperService::new(router),
+        )
+}
+
+/// A connection that ended before it was accepted is nobody's fault; out of file descriptors takes a while to pass.
+async fn refused(error: &io::Error) {
+    let of_the_peer = matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionRefused
+    );
+    if !of_the_peer {
+        warn!(error = error as &dyn std::error::Error, "no connection could be accepted");
+        sleep(Duration::from_millis(100)).await;
+    }
+}
+
+/// A connection that fails when its peer leaves unread what was sent: a slow reader is dropped, not buffered for.
+#[derive(Debug)]
+struct Timed {
+    stream: TcpStream,
+    patience: Duration,
+    /// Runs while nothing can be written.
+    waiting: Option<Pin<Box<Sleep>>>,
+}
+
+impl Timed {
+    const fn new(stream: TcpStream, patience: Duration) -> Self {
+        Self { stream, patience, waiting: None }
+    }
+
+    fn within_patience<T>(
+        &mut self,
+        context: &mut Context<'_>,
+        written: Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
+        if written.is_ready() {
+            self.waiting = None;
+            return written;
+        }
+        let patience = self.patience;
+        let waiting = self.waiting.get_or_insert_with(|| Box::pin(sleep(patience)));
+        ready!(waiting.as_mut().poll(context));
+        Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the client does not read")))
+    }
+}
+
+impl AsyncRead for Timed {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_read(context, buffer)
+    }
+}
+
+impl AsyncWrite for Timed {
+    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let written = Pin::new(&mut this.stream).poll_write(context, bytes);
+        this.within_patience(context, written)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffers: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let written = Pin::new(&mut this.stream).poll_write_vectored(context, buffers);
+        this.within_patience(context, written)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_shutdown(context)
+    }
+}

@@ -1,0 +1,196 @@
+//! The client: one pool for all backends.
+
+use std::error::Error as _;
+use std::time::Duration;
+
+use axum::body::Body;
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use hyper::body::Incoming;
+use hyper_rustls::{ConfigBuilderExt, HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use rand::Rng as _;
+use rustls::ClientConfig;
+use tokio::time::{Instant, sleep_until, timeout_at};
+
+use super::backend::Permit;
+use super::failure::is_unavailable;
+use super::{Failure, Target};
+
+/// How long a connection may take to be made.
+const CONNECT: Duration = Duration::from_secs(5);
+
+/// How long an idle connection is kept. Below what servers mostly keep theirs, so that a request seldom meets their
+/// closing.
+const IDLE: Duration = Duration::from_secs(30);
+
+/// How many idle connections are kept to one backend.
+const MAX_IDLE: usize = 64;
+
+/// How long the first retry waits at most; each later one twice as long.
+const FIRST_WAIT: Duration = Duration::from_millis(50);
+
+/// The client. Clones share the pool.
+#[derive(Debug, Clone)]
+pub struct Upstream {
+    client: Client<HttpsConnector<HttpConnector>, Body>,
+}
+
+/// A request to a backend.
+#[derive(Debug)]
+pub struct Request<'a> {
+    /// To whom.
+    pub target: &'a Target,
+    /// With which method.
+    pub method: Method,
+    /// The path with its query.
+    pub path: String,
+    /// What is sent along.
+    pub headers: HeaderMap,
+    /// The body, JSON where there is one.
+    pub body: Bytes,
+    /// When it must be over.
+    pub deadline: Instant,
+    /// How long that was from the beginning, to tell the caller.
+    pub timeout: Duration,
+    /// How often it may be tried again.
+    pub retries: u8,
+}
+
+/// A backend's answer as far as its head, and the right to read on.
+#[derive(Debug)]
+pub struct Exchange {
+    /// The status.
+    pub status: StatusCode,
+    /// The headers.
+    pub headers: HeaderMap,
+    pub(super) body: Option<Incoming>,
+    permit: Permit,
+}
+
+impl Exchange {
+    /// What must be held as long as a body is read.
+    pub(crate) fn into_permit(self) -> Permit {
+        self.permit
+    }
+}
+
+/// The machine's certificate authorities cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[error("no certificate authorities could be read from this machine")]
+pub struct NoAuthorities(#[from] std::io::Error);
+
+impl Upstream {
+    /// A client that trusts the certificate authorities of this machine, and speaks HTTP/1.1.
+    ///
+    /// # Errors
+    /// Where those cannot be read.
+    pub fn new() -> Result<Self, NoAuthorities> {
+        let provider = std::sync::Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let tls = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(std::io::Error::other)?
+            .with_native_roots()?
+            .with_no_client_auth();
+        Ok(Self::with_tls(tls))
+    }
+
+    fn with_tls(tls: ClientConfig) -> Self {
+        let mut http = HttpConnector::new();
+        http.set_nodelay(true);
+        http.set_connect_timeout(Some(CONNECT));
+        http.enforce_http(false);
+        let connector = HttpsConnectorBuilder::new()
+            .with_tls_config(tls)
+            .https_or_http()
+            .enable_http1()
+            .wrap_connector(http);
+        let client = Client::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(IDLE)
+            .pool_max_idle_per_host(MAX_IDLE)
+            .build(connector);
+        Self { client }
+    }
+
+    /// Sends a request, again where that may help, and waits for the answer's head.
+    ///
+    /// # Errors
+    /// Where none comes in time.
+    pub async fn send(&self, request: Request<'_>) -> Result<Exchange, Failure> {
+        let backend = &request.target.backend;
+        let permit = backend.admit(Instant::now())?;
+        let mut wait = FIRST_WAIT;
+        let mut left = request.retries;
+        loop {
+            let outcome = self.send_once(&request).await;
+            let retry = match &outcome {
+                Ok(response) => is_unavailable(response.status()),
+                Err(failure) => matches!(failure, Failure::Connect(_) | Failure::Broken(_)),
+            };
+            if retry && left > 0 {
+                left -= 1;
+                let at = Instant::now() + wait.mul_f64(rand::rng().random_range(0.5..1.0));
+                wait *= 2;
+                if at < request.deadline {
+                    sleep_until(at).await;
+                    continue;
+                }
+            }
+            let healthy = match &outcome {
+                Ok(response) => !is_unavailable(response.status()),
+                Err(failure) => !failure.is_of_health(),
+            };
+            backend.learn(healthy, Instant::now());
+            let (parts, body) = outcome?.into_parts();
+            return Ok(Exchange { status: parts.status, headers: parts.headers, body: Some(body), permit });
+        }
+    }
+
+    async fn send_once(&self, request: &Request<'_>) -> Result<http::Response<Incoming>, Failure> {
+        let mut outgoing = http::Request::new(Body::from(request.body.clone()));
+        *outgoing.method_mut() = request.method.clone();
+        *outgoing.uri_mut() = request.target.uri(request.path.clone())?;
+        *outgoing.headers_mut() = request.headers.clone();
+        if !request.body.is_empty() {
+            let json = HeaderValue::from_static("application/json");
+            outgoing.headers_mut().entry(header::CONTENT_TYPE).or_insert(json);
+        }
+        let sent = timeout_at(request.deadline, self.client.request(outgoing)).await;
+        sent.map_err(|_| Failure::Timeout(request.timeout))?.map_err(|error| failed(&error))
+    }
+
+    /// Passes a request through as it is, its body streaming; `deadline` is for the answer's head.
+    ///
+    /// # Errors
+    /// Where none comes in time.
+    pub(crate) async fn pass(
+        &self,
+        target: &Target,
+        request: http::Request<Body>,
+        timeout: Duration,
+    ) -> Result<(http::Response<Incoming>, Permit), Failure> {
+        let permit = target.backend.admit(Instant::now())?;
+        let sent = tokio::time::timeout(timeout, self.client.request(request)).await;
+        let outcome =
+            sent.map_err(|_| Failure::Timeout(timeout)).and_then(|it| it.map_err(|error| failed(&error)));
+        let healthy = match &outcome {
+            Ok(response) => !is_unavailable(response.status()),
+            Err(failure) => !failure.is_of_health(),
+        };
+        target.backend.learn(healthy, Instant::now());
+        Ok((outcome?, permit))
+    }
+}
+
+fn failed(error: &hyper_util::client::legacy::Error) -> Failure {
+    let mut reason = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        reason = cause.to_string();
+        source = cause.source();
+    }
+    if error.is_connect() { Failure::Connect(reason) } else { Failure::Broken(reason) }
+}
