@@ -19,7 +19,7 @@ demo: ## From nothing to a running operator: apply the samples, then a dozen wro
 	hack/demo.sh
 
 ##@ Test
-.PHONY: test test-fast bench coverage
+.PHONY: test test-fast bench conformance coverage
 test: ## Everything: fast tests, then those on a real API server
 	hack/test.sh all
 
@@ -28,6 +28,9 @@ test-fast: ## Tests that need no cluster
 
 bench: ## Measure, and print each figure with what it is compared with
 	hack/bench.sh
+
+conformance: ## The official MCP conformance suite, both generations, against one gateway process
+	hack/conformance.sh
 
 coverage: ## Which lines the fast tests reach, as a table
 	hack/coverage.sh

@@ -22,7 +22,8 @@ use http::header;
 use serde_json::{Value, json};
 
 /// A red pixel.
-const PNG: &str = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8DwHwAFBQIAX8jx0gAAAABJRU5ErkJggg==";
+const PNG: &str =
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8DwHwAFBQIAX8jx0gAAAABJRU5ErkJggg==";
 /// No sound at all.
 const WAV: &str = "UklGRiQAAABXQVZFZm10IBAAAAABAAEAQB8AAEAfAAABAAgAZGF0YQAAAAA=";
 
@@ -34,7 +35,10 @@ async fn main() {
         .route("/text", get(|| async { "This is a simple text response for testing." }))
         .route("/image", get(|| async { blob("image/png", PNG) }))
         .route("/audio", get(|| async { blob("audio/wav", WAV) }))
-        .route("/failure", get(|| async { (http::StatusCode::INTERNAL_SERVER_ERROR, "it fails, as it should") }))
+        .route(
+            "/failure",
+            get(|| async { (http::StatusCode::INTERNAL_SERVER_ERROR, "it fails, as it should") }),
+        )
         .route("/echo", post(|body: Bytes| async { ([(header::CONTENT_TYPE, "application/json")], body) }))
         .route("/template/{id}", get(template))
         .route("/call", post(call))
@@ -103,9 +107,7 @@ async fn call(State(directory): State<Arc<PathBuf>>, body: Bytes) -> Response {
             }},
         ]})),
         "test_tool_with_logging" | "test_logging_tool" => {
-            let log = |data: &str| {
-                json!({"jsonrpc": "2.0", "method": "notifications/message", "params": {"level": "info", "data": data}})
-            };
+            let log = |data: &str| json!({"jsonrpc": "2.0", "method": "notifications/message", "params": {"level": "info", "data": data}});
             events(vec![
                 log("Tool execution started"),
                 log("Tool processing data"),
@@ -136,9 +138,11 @@ async fn call(State(directory): State<Arc<PathBuf>>, body: Bytes) -> Response {
         }
         "test_missing_capability" => match declares(&params, "sampling") {
             true => result(&text("the client declares sampling")),
-            false => {
-                error(-32021, "the client does not declare sampling", json!({"requiredCapabilities": {"sampling": {}}}))
-            }
+            false => error(
+                -32021,
+                "the client does not declare sampling",
+                json!({"requiredCapabilities": {"sampling": {}}}),
+            ),
         },
         "test_streaming_elicitation" => match answers(&params, &["user_name"]) {
             Some(_) => result(&text("done")),
@@ -189,30 +193,41 @@ fn rounds(name: &str, params: &Value, arguments: &Value) -> Response {
     let one = |key: &str| answers(params, &[key]).map(|answers| answers[0].clone());
     match name {
         "test_sampling" => match one("completion") {
-            Some(answer) => done(&format!("LLM response: {}", answer["content"]["text"].as_str().unwrap_or_default())),
+            Some(answer) => {
+                done(&format!("LLM response: {}", answer["content"]["text"].as_str().unwrap_or_default()))
+            }
             None => ask("completion", sample(arguments["prompt"].as_str().unwrap(), 100), None),
         },
         "test_elicitation" => match one("user") {
-            Some(answer) => done(&format!("User response: action={}, content={}", answer["action"], answer["content"])),
+            Some(answer) => {
+                done(&format!("User response: action={}, content={}", answer["action"], answer["content"]))
+            }
             None => {
                 let properties = json!({
                     "username": {"type": "string", "description": "User's response"},
                     "email": {"type": "string", "description": "User's email address"},
                 });
-                ask("user", elicit(arguments["message"].as_str().unwrap(), &properties, &["username", "email"]), None)
+                ask(
+                    "user",
+                    elicit(arguments["message"].as_str().unwrap(), &properties, &["username", "email"]),
+                    None,
+                )
             }
         },
         "test_elicitation_sep1034_defaults" | "test_elicitation_sep1330_enums" => match one("form") {
-            Some(answer) => {
-                done(&format!("Elicitation completed: action={}, content={}", answer["action"], answer["content"]))
-            }
+            Some(answer) => done(&format!(
+                "Elicitation completed: action={}, content={}",
+                answer["action"], answer["content"]
+            )),
             None => {
                 let form = if name.ends_with("enums") { enums() } else { defaults() };
                 ask("form", elicit("Please fill in the form", &form, &[]), None)
             }
         },
         "test_input_required_result_elicitation" => match one("user_name") {
-            Some(answer) => done(&format!("Hello, {}!", answer["content"]["name"].as_str().unwrap_or("nobody"))),
+            Some(answer) => {
+                done(&format!("Hello, {}!", answer["content"]["name"].as_str().unwrap_or("nobody")))
+            }
             None => ask("user_name", ask_name(), None),
         },
         "test_input_required_result_sampling" => match one("capital_question") {
@@ -228,12 +243,15 @@ fn rounds(name: &str, params: &Value, arguments: &Value) -> Response {
             let confirm = elicit("Please confirm", &json!({"ok": {"type": "boolean"}}), &["ok"]);
             match (one("confirm"), state) {
                 (Some(_), Some(STATE)) => done("state-ok"),
-                (_, Some(given)) if given != STATE => error(-32602, "requestState is not what was given", json!({})),
+                (_, Some(given)) if given != STATE => {
+                    error(-32602, "requestState is not what was given", json!({}))
+                }
                 _ => ask("confirm", confirm, Some(STATE)),
             }
         }
         "test_input_required_result_multiple_inputs" => {
-            match answers(params, &["user_name", "greeting", "client_roots"]).filter(|_| state == Some("all")) {
+            match answers(params, &["user_name", "greeting", "client_roots"]).filter(|_| state == Some("all"))
+            {
                 Some(_) => done("everything is answered"),
                 None => {
                     let requests = json!({
@@ -252,7 +270,8 @@ fn rounds(name: &str, params: &Value, arguments: &Value) -> Response {
                 ask("step2", elicit("Step 2: What is your favorite color?", &color, &["color"]), Some("two"))
             }
             _ => {
-                let step = elicit("Step 1: What is your name?", &json!({"name": {"type": "string"}}), &["name"]);
+                let step =
+                    elicit("Step 1: What is your name?", &json!({"name": {"type": "string"}}), &["name"]);
                 ask("step1", step, Some("one"))
             }
         },

@@ -159,7 +159,9 @@ impl Message {
                     (Some(result), None) => Ok(params(Some(result))?),
                     (None, Some(error)) => Err(params(Some(error))?),
                     _ => {
-                        return Err(RpcError::invalid_request("a message has a method, a result or an error"));
+                        return Err(RpcError::invalid_request(
+                            "a message has a method, a result or an error",
+                        ));
                     }
                 };
                 Ok(Self::Response { id, result })

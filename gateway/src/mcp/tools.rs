@@ -203,9 +203,13 @@ async fn request(context: &Context, tool: &Arc<Tool>, arguments: &str, params: &
         retries: tool.retries,
     };
     match answer(context, tool, request, deadline, timeout).await {
-        Ok((Answer::Events(events), exchange)) => {
-            Ran::Events(EventRun { events, _permit: exchange.into_permit(), tool: Arc::clone(tool), deadline, timeout })
-        }
+        Ok((Answer::Events(events), exchange)) => Ran::Events(EventRun {
+            events,
+            _permit: exchange.into_permit(),
+            tool: Arc::clone(tool),
+            deadline,
+            timeout,
+        }),
         Ok((answer, _)) => Ran::Done(Arc::new(mapped(answer, tool))),
         Err(error) => {
             context.gateway.metrics.backend_failed(&error);
