@@ -7,10 +7,13 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use http::HeaderValue;
 
-/// Values by the Secret's name and the key. Clones are one.
+/// By the Secret's name and the key.
+type Values = HashMap<(Box<str>, Box<str>), HeaderValue>;
+
+/// Values of headers. Clones are one.
 #[derive(Clone, Default)]
 pub struct Credentials {
-    values: Arc<ArcSwap<HashMap<(Box<str>, Box<str>), HeaderValue>>>,
+    values: Arc<ArcSwap<Values>>,
 }
 
 impl fmt::Debug for Credentials {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
+use kube::Client;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
@@ -17,7 +18,9 @@ use crate::catalog::live::Live;
 use crate::credentials::Credentials;
 use crate::drain::Drain;
 use crate::gateway::{Bounds, Gateway};
+use crate::source::cluster::Source;
 use crate::source::manifests::{self, Loaded, Manifests};
+use crate::source::secrets;
 use crate::upstream::{Directory, Upstream};
 use crate::{admin, router, server};
 
@@ -90,6 +93,24 @@ impl Process {
         let gateway = Arc::clone(&self.gateway);
         let source = async move { never(manifests.follow(gateway, directory).await) };
         self.run(source).await
+    }
+
+    /// Serves what the operator writes, until a signal.
+    pub(crate) async fn run_cluster(self, source: Source, directory: Directory) -> anyhow::Result<()> {
+        let client = Client::try_default().await.context("cannot find the API server")?;
+        source.begin(&self.gateway, &directory).await;
+        let (url, admin) = (self.listener.local_addr()?, self.admin.local_addr()?);
+        info!(address = %url, admin = %admin, server = source.server, namespace = source.namespace, "serving");
+        let (namespace, secrets_of) = (source.namespace.clone(), Arc::clone(&self.gateway));
+        let (gateway, secrets) =
+            (Arc::clone(&self.gateway), secrets::follow(client.clone(), namespace, secrets_of));
+        let follow = async move {
+            tokio::select! {
+                ended = source.follow(client, gateway, directory) => never(ended),
+                ended = secrets => never(ended),
+            }
+        };
+        self.run(follow).await
     }
 
     async fn run(self, source: impl Future<Output = Ended> + Send + 'static) -> anyhow::Result<()> {

@@ -39,7 +39,7 @@ fn check(server: &Server, local: Option<IpAddr>, uri: &Uri, headers: &HeaderMap)
         (None, None) => uri.authority().cloned(),
         _ => None,
     };
-    if !host.is_some_and(|host| is_own(server, local, host.host())) {
+    if !host.is_some_and(|host| !host.as_str().contains('@') && is_own(server, local, host.host())) {
         return Err(HOST);
     }
     for origin in headers.get_all(header::ORIGIN) {
@@ -58,7 +58,7 @@ fn is_allowed(server: &Server, local: Option<IpAddr>, origin: &str) -> bool {
         .any(|allowed| allowed.trim_end_matches('/').eq_ignore_ascii_case(origin));
     let of_host = || {
         let uri: Uri = origin.parse().ok()?;
-        let is_web = matches!(uri.scheme_str(), Some("http" | "https"));
+        let is_web = matches!(uri.scheme_str(), Some("http" | "https")) && !origin.contains('@');
         Some(is_web && uri.host().is_some_and(|host| is_own(server, local, host)))
     };
     listed || of_host().unwrap_or(false)

@@ -17,7 +17,9 @@ use serde_json::value::RawValue;
 
 pub use compile::CompileError;
 pub use load::LoadError;
-pub use shard::{Encoded, Index, MAX_SHARD_BYTES, MAX_SHARDS, ShardRef, TooLarge, name, shard_name};
+pub use shard::{
+    Encoded, INDEX_KEY, Index, MAX_SHARD_BYTES, MAX_SHARDS, ShardRef, TooLarge, name, shard_key, shard_name,
+};
 
 use crate::v1alpha1::{Header, InlineContent, Method, PromptVariable, ServiceRef, ToolAnnotations};
 

@@ -30,6 +30,15 @@ pub fn shard_name(server: &str, shard: u8) -> String {
     format!("{server}-catalog-{shard}")
 }
 
+/// The key of the index in its ConfigMap, and the name of the file where that is mounted.
+pub const INDEX_KEY: &str = "index.json";
+
+/// The key of a shard in its ConfigMap, and the name of the file where that is mounted.
+#[must_use]
+pub fn shard_key(shard: u8) -> String {
+    format!("shard-{shard}.json")
+}
+
 /// The snapshot does not fit into its shards.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("the catalog comes to {bytes} bytes, and {MAX_SHARDS} ConfigMaps of 1 MiB do not hold it")]

@@ -7,7 +7,7 @@ mod prompt;
 mod resource;
 mod tool;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -192,6 +192,17 @@ impl Catalog {
     /// Who does the work.
     pub fn backends(&self) -> impl Iterator<Item = &Arc<Backend>> {
         self.backends.values()
+    }
+
+    /// Names of the Secrets in which values of headers stand.
+    #[must_use]
+    pub fn secrets(&self) -> BTreeSet<String> {
+        let sources = self.tools.values().flat_map(|tool| &tool.headers).map(|(_, source)| source);
+        let names = sources.filter_map(|source| match source {
+            HeaderValueSource::Secret { name, .. } => Some(name.to_string()),
+            HeaderValueSource::Value(_) => None,
+        });
+        names.collect()
     }
 
     /// How many of each there are.

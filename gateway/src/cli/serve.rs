@@ -1,18 +1,22 @@
 //! `mcp-gateway serve`.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use clap::{Args, ValueEnum};
 use mcp_crds::validate::duration::parse_go_duration;
 use tracing_subscriber::EnvFilter;
 
 use crate::gateway::Bounds;
 use crate::process::{Listening, Process, Timing};
+use crate::source::cluster::Source;
 use crate::source::manifests::Manifests;
 use crate::upstream::{Directory, Service};
+
+/// Where a pod finds the name of its namespace.
+const NAMESPACE_FILE: &str = "/var/run/secrets/kubernetes.io/serviceaccount/namespace";
 
 /// Serve what objects offer.
 ///
@@ -22,19 +26,31 @@ use crate::upstream::{Directory, Service};
 pub struct ServeArgs {
     /// Folder of manifests, or one file: MCPServers, MCPTools, MCPPrompts, MCPResources, and Secrets for their headers.
     /// Without an MCPServer everything is offered
-    #[arg(long, env = "MCP_GATEWAY_MANIFESTS", value_name = "PATH")]
-    manifests: PathBuf,
+    #[arg(long, env = "MCP_GATEWAY_MANIFESTS", value_name = "PATH", required_unless_present = "catalog")]
+    manifests: Option<PathBuf>,
     /// Name of the MCPServer to serve, where the manifests hold several
-    #[arg(long, env = "MCP_GATEWAY_SERVER", value_name = "NAME")]
+    #[arg(long, env = "MCP_GATEWAY_SERVER", value_name = "NAME", requires = "manifests")]
     server: Option<String>,
+    /// In a cluster: name of the MCPServer whose catalog is served, which the operator keeps in ConfigMaps
+    #[arg(long, env = "MCP_GATEWAY_CATALOG", value_name = "NAME", conflicts_with = "manifests")]
+    catalog: Option<String>,
+    /// Namespace of the MCPServer [default: the pod's own]
+    #[arg(long, env = "MCP_GATEWAY_NAMESPACE", value_name = "NAME", requires = "catalog")]
+    namespace: Option<String>,
+    /// Folder where the same catalog is mounted, for a start while the API server is away
+    #[arg(long, env = "MCP_GATEWAY_CATALOG_DIR", value_name = "PATH", requires = "catalog")]
+    catalog_dir: Option<PathBuf>,
+    /// DNS domain of the cluster, for the names of Services
+    #[arg(long, env = "MCP_GATEWAY_CLUSTER_DOMAIN", value_name = "DOMAIN", default_value = "cluster.local")]
+    cluster_domain: String,
     /// Where a Service is, as NAME=HOST or NAME=HOST:PORT; may be given more than once [default: 127.0.0.1, at the port that
     /// the object names]
     #[arg(long = "service", env = "MCP_GATEWAY_SERVICE", value_name = "NAME=ADDRESS", value_delimiter = ',')]
     services: Vec<Service>,
-    /// Address to serve on [default: 127.0.0.1]
+    /// Address to serve on [default: 127.0.0.1 with --manifests, every address in a cluster]
     #[arg(long, env = "MCP_GATEWAY_ADDRESS", value_name = "IP")]
     address: Option<IpAddr>,
-    /// Port to serve on; 0 for any that is free [default: the MCPServer's]
+    /// Port to serve on; 0 for any that is free [default: the manifests' MCPServer's, 8080 in a cluster]
     #[arg(long, env = "MCP_GATEWAY_PORT", value_name = "PORT")]
     port: Option<u16>,
     /// Port of the server for metrics, on the same address; 0 for any that is free
@@ -130,14 +146,34 @@ pub fn serve(args: ServeArgs) -> anyhow::Result<()> {
 }
 
 async fn run(args: ServeArgs) -> anyhow::Result<()> {
-    let manifests = Manifests { path: args.manifests, server: args.server };
-    let loaded = manifests.load()?;
-    let listening = Listening {
-        address: args.address.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)),
-        port: args.port.unwrap_or(loaded.port),
+    let timing = Timing { delay: args.drain_delay, timeout: args.drain_timeout };
+    let listening = |address: IpAddr, port: u16| Listening {
+        address: args.address.unwrap_or(address),
+        port: args.port.unwrap_or(port),
         admin_port: args.admin_port,
     };
-    let timing = Timing { delay: args.drain_delay, timeout: args.drain_timeout };
-    let process = Process::new(listening, args.bounds.bounds(), timing).await?;
-    process.run_manifests(manifests, loaded, Directory::local(args.services)).await
+    let bounds = args.bounds.bounds();
+    match (args.manifests, args.catalog) {
+        (Some(path), _) => {
+            let manifests = Manifests { path, server: args.server };
+            let loaded = manifests.load()?;
+            let listening = listening(IpAddr::V4(Ipv4Addr::LOCALHOST), loaded.port);
+            let process = Process::new(listening, bounds, timing).await?;
+            process.run_manifests(manifests, loaded, Directory::local(args.services)).await
+        }
+        (None, Some(server)) => {
+            let namespace = args.namespace.map_or_else(own_namespace, Ok)?;
+            let source = Source { server, namespace: namespace.clone(), mounted: args.catalog_dir };
+            let process =
+                Process::new(listening(IpAddr::V6(Ipv6Addr::UNSPECIFIED), 8080), bounds, timing).await?;
+            process.run_cluster(source, Directory::Cluster { namespace, domain: args.cluster_domain }).await
+        }
+        (None, None) => bail!("either --manifests or --catalog is needed"),
+    }
+}
+
+fn own_namespace() -> anyhow::Result<String> {
+    let text = std::fs::read_to_string(NAMESPACE_FILE)
+        .with_context(|| format!("--namespace is needed: {NAMESPACE_FILE} cannot be read"))?;
+    Ok(text.trim().to_owned())
 }

@@ -30,7 +30,7 @@ pub async fn post(gateway: Arc<Gateway>, request: Request) -> Response {
     let begun = Instant::now();
     let accepts = match Accepts::of(&parts.headers) {
         Ok(accepts) => accepts,
-        Err(refusal) => return refusal,
+        Err(refusal) => return refusal.into_response(),
     };
     let Some(catalog) = gateway.live.get() else { return not_ready() };
     let body = match collect(body, &gateway.bounds).await {
@@ -115,17 +115,17 @@ struct Accepts {
 }
 
 impl Accepts {
-    fn of(headers: &HeaderMap) -> Result<Self, Response> {
+    fn of(headers: &HeaderMap) -> Result<Self, (StatusCode, &'static str)> {
         let is_json = text(headers, header::CONTENT_TYPE.as_str())
             .and_then(|value| value.split(';').next())
             .is_some_and(|essence| essence.trim().eq_ignore_ascii_case("application/json"));
         if !is_json {
             let sentence = "the body must be application/json\n";
-            return Err((StatusCode::UNSUPPORTED_MEDIA_TYPE, sentence).into_response());
+            return Err((StatusCode::UNSUPPORTED_MEDIA_TYPE, sentence));
         }
         if headers.contains_key(header::ACCEPT) && !accepts(headers, "application/json") {
             let sentence = "Accept must name application/json and text/event-stream\n";
-            return Err((StatusCode::NOT_ACCEPTABLE, sentence).into_response());
+            return Err((StatusCode::NOT_ACCEPTABLE, sentence));
         }
         Ok(Self { events: accepts(headers, "text/event-stream") })
     }

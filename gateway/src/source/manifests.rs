@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use mcp_crds::catalog::{self, Catalog, Entry};
 use mcp_crds::field::FieldError;
 use mcp_crds::kind::{API_VERSION, Kind};
@@ -340,22 +341,20 @@ impl Objects {
     fn secrets(&self, namespace: &str) -> Vec<(String, String, Vec<u8>)> {
         let mut values = Vec::new();
         for (_, secret) in self.secrets.iter().filter(|(own, _)| own == namespace) {
-            let metadata = &secret["metadata"];
-            if metadata["labels"][labels::TOOL_CREDENTIAL] != "true" {
+            let metadata = secret.get("metadata").unwrap_or(&Value::Null);
+            let consent = metadata.get("labels").and_then(|labels| labels.get(labels::TOOL_CREDENTIAL));
+            let name = metadata.get("name").and_then(Value::as_str);
+            let Some(name) = name.filter(|_| consent.is_some_and(|consent| consent == "true")) else {
                 continue;
-            }
-            let Some(name) = metadata["name"].as_str() else { continue };
-            for (key, value) in secret["data"].as_object().into_iter().flatten() {
-                let decoded = value
-                    .as_str()
-                    .and_then(|text| base64::engine::general_purpose::STANDARD.decode(text).ok());
-                values.extend(decoded.map(|bytes| (name.to_owned(), key.clone(), bytes)));
-            }
-            for (key, value) in secret["stringData"].as_object().into_iter().flatten() {
-                values.extend(
-                    value.as_str().map(|text| (name.to_owned(), key.clone(), text.as_bytes().to_vec())),
-                );
-            }
+            };
+            let texts = |field: &str| {
+                let members = secret.get(field).and_then(Value::as_object).into_iter().flatten();
+                members.filter_map(|(key, value)| Some((key.clone(), value.as_str()?)))
+            };
+            let decoded = |(key, text): (String, &str)| Some((key, STANDARD.decode(text).ok()?));
+            let plain = |(key, text): (String, &str)| (key, text.as_bytes().to_vec());
+            let all = texts("data").filter_map(decoded).chain(texts("stringData").map(plain));
+            values.extend(all.map(|(key, value)| (name.to_owned(), key, value)));
         }
         values
     }

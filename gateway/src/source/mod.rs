@@ -1,7 +1,10 @@
 //! Where catalogs come from. A change is built aside and swapped in whole; a broken one is refused and reported, and the
 //! last good one stays.
 
+pub mod cluster;
 pub mod manifests;
+pub mod mounted;
+pub(crate) mod secrets;
 
 use std::sync::Arc;
 
