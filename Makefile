@@ -59,7 +59,7 @@ manifests: ## Write the generated manifests: CRDs, roles, webhook configurations
 	hack/chart.sh
 
 ##@ Run it
-.PHONY: control-plane cluster cluster-down run install uninstall deploy undeploy docker-build
+.PHONY: control-plane cluster cluster-down image kind-create kind-load kind-delete run install uninstall deploy undeploy docker-build
 control-plane: ## Start a local API server; its kubeconfig is .cluster/kubeconfig
 	hack/control-plane.sh up
 
@@ -68,6 +68,18 @@ cluster: ## Start a local cluster with a node, without Docker; its kubeconfig is
 
 cluster-down: ## End either, and leave nothing behind
 	hack/cluster.sh down
+
+image: ## Make the images without Docker: target/images/*.tar
+	hack/image.sh build
+
+kind-create: ## Start a kind cluster, of KUBERNETES_VERSION where that is set
+	hack/kind.sh create
+
+kind-load: ## Load the images that docker-build made into it
+	hack/kind.sh load
+
+kind-delete: ## Delete it
+	hack/kind.sh delete
 
 install: ## Install the CRDs into the cluster
 	$(KUBECTL) apply -f config/crd/bases

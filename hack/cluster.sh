@@ -8,7 +8,6 @@ usage() {
 
 		  build          build what the cluster is made of where it is missing, and print the path of its binary
 		  up             start a cluster and leave its kubeconfig at .cluster/kubeconfig
-		  load FILE...   load images from tar files into it
 		  down           end it and remove .cluster
 		  kubectl ...    run kubectl against it
 	END
@@ -69,7 +68,7 @@ next_steps() {
 	cat <<-END
 		next:
 		  export KUBECONFIG=$state/kubeconfig      for any client
-		  make image && hack/cluster.sh load target/images/*.tar
+		  make deploy                              builds, loads and installs the operator
 		  make cluster-down                        when you are done
 		Pods reach each other and this machine, nothing else. Logs: .cluster/logs
 	END
@@ -83,7 +82,6 @@ up)
 	up "$(build)" cluster
 	next_steps
 	;;
-load) "$(build_kubernetes)" load --kubeconfig "${KUBECONFIG:-$state/kubeconfig}" "$@" ;;
 down) down ;;
 kubectl) kubectl "$@" ;;
 help | -h | --help) usage ;;

@@ -30,7 +30,7 @@ type file struct {
 }
 
 type image struct {
-	name       string
+	names      []string
 	user       string
 	entrypoint string
 	files      []file
@@ -192,23 +192,27 @@ func (i image) writeLayout(output io.Writer, layer blob) error {
 	if err != nil {
 		return err
 	}
-	listed := manifest.descriptor("application/vnd.oci.image.manifest.v1+json")
-	listed.Platform = &platform{Architecture: runtime.GOARCH, OS: "linux"}
-	listed.Annotations = map[string]string{
-		"io.containerd.image.name":          i.name,
-		"org.opencontainers.image.ref.name": i.name[strings.LastIndex(i.name, ":")+1:],
+	var listed []descriptor
+	for _, name := range i.names {
+		manifest := manifest.descriptor("application/vnd.oci.image.manifest.v1+json")
+		manifest.Platform = &platform{Architecture: runtime.GOARCH, OS: "linux"}
+		manifest.Annotations = map[string]string{
+			"io.containerd.image.name":          name,
+			"org.opencontainers.image.ref.name": name[strings.LastIndex(name, ":")+1:],
+		}
+		listed = append(listed, manifest)
 	}
 	index, err := jsonBlob(map[string]any{
 		"schemaVersion": 2,
 		"mediaType":     "application/vnd.oci.image.index.v1+json",
-		"manifests":     []descriptor{listed},
+		"manifests":     listed,
 	})
 	if err != nil {
 		return err
 	}
 	// For `docker load`, which knew this long before the other.
 	docker, err := jsonBlob([]any{map[string]any{
-		"Config": config.path(), "RepoTags": []string{i.name}, "Layers": []string{layer.path()},
+		"Config": config.path(), "RepoTags": i.names, "Layers": []string{layer.path()},
 	}})
 	if err != nil {
 		return err

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,6 +15,7 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 )
 
@@ -27,10 +29,12 @@ type launched struct {
 	answers    *bufio.Reader
 	kubeconfig string
 	temporary  string
+	// Where the API server is.
+	host string
 }
 
-// launch starts a real control plane, from the test's own binary.
-func launch(t *testing.T) *launched {
+// launch starts a real control plane or cluster, from the test's own binary.
+func launch(t *testing.T, arguments ...string) *launched {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("starts a control plane")
@@ -42,7 +46,7 @@ func launch(t *testing.T) *launched {
 	}
 	t.Cleanup(func() { os.RemoveAll(temporary) })
 	kubeconfig := filepath.Join(t.TempDir(), "kubeconfig")
-	command := exec.Command("/proc/self/exe", "control-plane", "--exit-with-stdin", "--kubeconfig", kubeconfig)
+	command := exec.Command("/proc/self/exe", append(arguments, "--exit-with-stdin", "--kubeconfig", kubeconfig)...)
 	command.Env = append(os.Environ(), "TMPDIR="+temporary)
 	command.Stderr = os.Stderr
 	input, err := command.StdinPipe()
@@ -57,11 +61,39 @@ func launch(t *testing.T) *launched {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = command.Process.Kill() })
-	l := &launched{t, command, input, bufio.NewReader(output), kubeconfig, temporary}
-	if line := l.answer(); !strings.HasPrefix(line, "ready https://127.0.0.1:") {
+	l := &launched{t: t, command: command, input: input, answers: bufio.NewReader(output), kubeconfig: kubeconfig, temporary: temporary}
+	line := l.answer()
+	address, ready := strings.CutPrefix(line, "ready https://")
+	if !ready {
 		t.Fatalf("said %q", line)
 	}
+	l.host, _, err = net.SplitHostPort(address)
+	if err != nil {
+		t.Fatal(err)
+	}
 	return l
+}
+
+func (l *launched) address() net.IP {
+	return net.ParseIP(l.host)
+}
+
+func (l *launched) config() *rest.Config {
+	l.t.Helper()
+	config, err := clientcmd.BuildConfigFromFlags("", l.kubeconfig)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	return config
+}
+
+func (l *launched) client() *kubernetes.Clientset {
+	l.t.Helper()
+	client, err := kubernetes.NewForConfig(l.config())
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	return client
 }
 
 func (l *launched) answer() string {
@@ -98,16 +130,11 @@ func (l *launched) mustLeaveNothing() {
 }
 
 func TestControlPlaneServesAndEndsWithItsInput(t *testing.T) {
-	l := launch(t)
-	config, err := clientcmd.BuildConfigFromFlags("", l.kubeconfig)
-	if err != nil {
-		t.Fatal(err)
+	l := launch(t, "control-plane")
+	if !l.address().IsLoopback() {
+		t.Errorf("it is reached from outside, at %s", l.host)
 	}
-	client, err := kubernetes.NewForConfig(config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	namespaces := client.CoreV1().Namespaces()
+	namespaces := l.client().CoreV1().Namespaces()
 	if _, err := namespaces.Get(t.Context(), "default", metav1.GetOptions{}); err != nil {
 		t.Error(err)
 	}
@@ -132,7 +159,7 @@ func TestControlPlaneServesAndEndsWithItsInput(t *testing.T) {
 }
 
 func TestKilledControlPlaneLeavesNothing(t *testing.T) {
-	l := launch(t)
+	l := launch(t, "control-plane")
 	if err := l.command.Process.Signal(syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}

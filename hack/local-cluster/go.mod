@@ -20,7 +20,10 @@ require (
 	k8s.io/kubernetes v1.34.4
 )
 
-require github.com/vishvananda/netlink v1.3.1
+require (
+	github.com/vishvananda/netlink v1.3.1
+	k8s.io/kube-aggregator v0.0.0
+)
 
 require (
 	cel.dev/expr v0.24.0 // indirect
@@ -183,7 +186,6 @@ require (
 	k8s.io/externaljwt v0.0.0 // indirect
 	k8s.io/klog/v2 v2.130.1 // indirect
 	k8s.io/kms v0.34.4 // indirect
-	k8s.io/kube-aggregator v0.0.0 // indirect
 	k8s.io/kube-controller-manager v0.0.0 // indirect
 	k8s.io/kube-openapi v0.0.0-20250710124328-f3f2b991d03b // indirect
 	k8s.io/kube-proxy v0.0.0 // indirect

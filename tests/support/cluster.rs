@@ -62,10 +62,29 @@ impl Cluster {
     pub(crate) async fn shared() -> Self {
         match env::var_os(KUBECONFIG) {
             Some(path) => Self::of(path.into(), None),
-            None => Self::launch(&[]).await,
+            None => Self::launch("control-plane", &[]).await,
         }
         .with_crds()
         .await
+    }
+
+    /// A cluster with a node, on which pods run, and our images loaded into it. Nothing is installed in it. A foreign one
+    /// has them already.
+    ///
+    /// # Panics
+    /// Where none can be started.
+    pub(crate) async fn with_node() -> Self {
+        if let Some(path) = env::var_os(KUBECONFIG) {
+            return Self::of(path.into(), None);
+        }
+        script("hack/cluster.sh", &["build"]);
+        let images = script("hack/image.sh", &["build"]);
+        let cluster = Self::launch("cluster", &[]).await;
+        let mut load = tokio::process::Command::new(binary());
+        load.args(["load", "--kubeconfig"]).arg(cluster.kubeconfig()).args(images.lines());
+        let loaded = load.output().await.expect("load images");
+        assert!(loaded.status.success(), "{}", String::from_utf8_lossy(&loaded.stderr));
+        cluster
     }
 
     /// A control plane for one test, which may do with it what it likes. It may have served a test before, of which
@@ -78,7 +97,7 @@ impl Cluster {
         let idle = IDLE.lock().unwrap().pop();
         let cluster = match idle {
             Some(cluster) => cluster,
-            None => Self::launch(&[]).await.with_crds().await,
+            None => Self::launch("control-plane", &[]).await.with_crds().await,
         };
         Own { cluster, _place: place }
     }
@@ -97,7 +116,7 @@ impl Cluster {
     /// Where none can be started.
     pub(crate) async fn empty_with(flags: &[String]) -> Own {
         let place = PLACES.acquire().await.expect("never closed");
-        Own { cluster: Self::launch(flags).await, _place: place }
+        Own { cluster: Self::launch("control-plane", flags).await, _place: place }
     }
 
     fn of(kubeconfig: PathBuf, console: Option<Console>) -> Self {
@@ -105,7 +124,7 @@ impl Cluster {
         Self { inner: Arc::new(Inner { kubeconfig, console, outputs: Mutex::default() }) }
     }
 
-    async fn launch(flags: &[String]) -> Self {
+    async fn launch(what: &str, flags: &[String]) -> Self {
         let directory = new_directory();
         let kubeconfig = directory.join("kubeconfig");
         // The shell removes what the control plane does not know of: logs, and what kubectl keeps.
@@ -114,14 +133,14 @@ impl Cluster {
             .args(["-c", r#"directory=$1; shift; trap '' HUP INT TERM; "$@"; rm -rf "$directory""#, "launch"])
             .arg(&directory)
             .arg(binary())
-            .args(["control-plane", "--exit-with-stdin", "--kubeconfig"])
+            .args([what, "--exit-with-stdin", "--kubeconfig"])
             .arg(&kubeconfig)
             .arg("--log-dir")
             .arg(directory.join("logs"))
             .args(flags.iter().map(|flag| format!("--apiserver-flag={flag}")));
         // Ctrl-C reaches the test alone, and then the control plane ends with its input.
         command.process_group(0).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut launcher = command.spawn().expect("start a control plane");
+        let mut launcher = command.spawn().expect("start a cluster");
         let input = launcher.stdin.take().expect("a pipe");
         let errors = Output::default();
         errors.read_from(launcher.stderr.take().expect("a pipe"));
@@ -135,7 +154,7 @@ impl Cluster {
             Some(line) if line.starts_with("ready ") => {
                 Self::of(kubeconfig, Some(Console { input, answers }))
             }
-            other => panic!("the control plane said {other:?}\n{}", errors.end("", 60)),
+            other => panic!("the {what} said {other:?}\n{}", errors.end("", 60)),
         }
     }
 
@@ -172,8 +191,9 @@ impl Cluster {
         Namespace::make(self, &self.client().await, prefix).await
     }
 
-    /// Tells the control plane what to do, and returns when that is done: `stop-apiserver`, `start-apiserver`,
-    /// `restart-apiserver`, `kill-apiserver`, `pause-apiserver`, `resume-apiserver`.
+    /// Tells the cluster what to do, and returns when that is done: `stop-apiserver`, `start-apiserver`,
+    /// `restart-apiserver`, `kill-apiserver`, `pause-apiserver`, `resume-apiserver`, and the same with `kubelet` and with
+    /// `kube-proxy` where there is a node.
     ///
     /// # Panics
     /// Where it cannot, or the cluster is somebody else's.
@@ -320,12 +340,18 @@ impl Own {
 /// Where it cannot be made.
 pub(crate) fn binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
-    BINARY.get_or_init(|| {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("hack/control-plane.sh");
-        let built = Command::new(script).arg("build").output().expect("run hack/control-plane.sh");
-        assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
-        String::from_utf8_lossy(&built.stdout).trim().into()
-    })
+    BINARY.get_or_init(|| script("hack/control-plane.sh", &["build"]).trim().into())
+}
+
+/// What a script prints.
+///
+/// # Panics
+/// Where it fails.
+fn script(path: &str, arguments: &[&str]) -> String {
+    let mut command = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join(path));
+    let ran = command.args(arguments).output().unwrap_or_else(|error| panic!("run {path}: {error}"));
+    assert!(ran.status.success(), "{path}: {}", String::from_utf8_lossy(&ran.stderr));
+    String::from_utf8_lossy(&ran.stdout).into_owned()
 }
 
 fn new_directory() -> PathBuf {

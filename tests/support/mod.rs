@@ -1,4 +1,4 @@
-//! What the tests on a real API server stand on: clusters, operators, objects, waits.
+//! What the tests on real clusters stand on: clusters, operators, objects, waits.
 
 pub(crate) mod authorizer;
 pub(crate) mod cluster;
