@@ -63,7 +63,8 @@ async fn a_pod_finds_names_and_is_found_by_its_service() {
     let container = &mut spec["containers"][0];
     container["env"] = json!([{ "name": "KUBECONFIG", "value": "/secret/kubeconfig" }]);
     container["volumeMounts"] = json!([{ "name": "kubeconfig", "mountPath": "/secret" }]);
-    container["readinessProbe"] = json!({ "httpGet": { "path": "/healthz", "port": 8080 }, "periodSeconds": 1 });
+    container["readinessProbe"] =
+        json!({ "httpGet": { "path": "/healthz", "port": 8080 }, "periodSeconds": 1 });
     namespace.create(&pod).await;
     let service = json!({
         "apiVersion": "v1",

@@ -73,6 +73,7 @@ impl Cluster {
     ///
     /// # Panics
     /// Where none can be started.
+    #[allow(dead_code, reason = "tests without pods need no node")]
     pub(crate) async fn with_node() -> Self {
         if let Some(path) = env::var_os(KUBECONFIG) {
             return Self::of(path.into(), None);
