@@ -143,6 +143,25 @@ pub const RULES: &[Rule] = &[
         ..CLUSTER
     },
     Rule {
+        resources: &["pods"],
+        verbs: &["list", "watch"],
+        reason: "Why a server's pods do not come up.",
+        ..CLUSTER
+    },
+    Rule {
+        resources: &["events"],
+        verbs: &["list", "watch"],
+        reason: "What the kubelet says of a pod, and its status does not.",
+        ..CLUSTER
+    },
+    Rule {
+        group: "events.k8s.io",
+        resources: &["events"],
+        verbs: &["create", "patch"],
+        reason: "What happened to a server, for who describes it; what repeats is counted.",
+        ..CLUSTER
+    },
+    Rule {
         group: "coordination.k8s.io",
         resources: &["leases"],
         names: &[NAME],

@@ -129,14 +129,20 @@ async fn who_may_view_or_edit_a_namespace_may_do_so_with_our_kinds() {
         ns.kubectl(&bind, "").await.ok();
     }
     let may = async |user: &str, verb: &str, what: &str| {
-        let asked = ns.kubectl(&["auth", "can-i", verb, what, "--as", user], "").await;
+        // kubectl takes what follows a slash for a name.
+        let (kind, subresource) = what.split_once('/').unwrap_or((what, ""));
+        let subresource = format!("--subresource={subresource}");
+        let asked = ns.kubectl(&["auth", "can-i", verb, kind, &subresource, "--as", user], "").await;
         asked.stdout.trim() == "yes"
     };
     // A controller adds the rules.
-    wait::until("an editor may create", async || {
-        if may("editer", "create", "mcpservers").await { Ok(()) } else { Err("no".to_owned()) }
-    })
-    .await;
+    for (user, verb) in [("viewer", "watch"), ("editer", "create"), ("adminer", "create")] {
+        wait::until("a role has its rules", async || match may(user, verb, "mcpservers").await {
+            true => Ok(()),
+            false => Err(format!("{user} may not {verb}")),
+        })
+        .await;
+    }
     for kind in ["mcpservers", "mcptools", "mcpprompts", "mcpresources"] {
         for verb in ["get", "list", "watch"] {
             assert!(may("viewer", verb, kind).await, "{verb} {kind}");
@@ -173,6 +179,20 @@ async fn live(ns: &Namespace) {
     for kind in OPTIONAL {
         ns.until_gone(kind, "full").await;
     }
+    for _ in 0..2 {
+        ns.patch("MCPServer", "full", &json!({ "spec": { "networkPolicy": { "enabled": true } } }))
+            .await
+            .accepted();
+        ns.until("NetworkPolicy", "full", "is made", |_| true).await;
+        ns.patch("MCPServer", "full", &json!({ "spec": { "networkPolicy": null } })).await.accepted();
+        ns.until_gone("NetworkPolicy", "full").await;
+    }
+    wait::until("what repeats is counted", async || {
+        let query = ["get", "events.events.k8s.io", "--output", "jsonpath={.items[*].series.count}"];
+        let counts = ns.kubectl(&query, "").await.ok();
+        if counts.trim().is_empty() { Err("nothing is".to_owned()) } else { Ok(()) }
+    })
+    .await;
 
     foreign(ns).await;
     let taken = mk_server("taken").with("/spec/config/LOG_LEVEL", "debug");

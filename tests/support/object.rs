@@ -1,12 +1,16 @@
 //! Objects as the API server speaks of them: JSON, status codes, causes, warnings.
 
+use std::time::Duration;
+
 use http::{Method, Request};
 use kube::Client;
 use kube::client::Body;
 use mcp_crds::kind::{GROUP, Kind, VERSION};
 use serde_json::{Value, json};
+use tokio::time::{Instant, sleep};
 
 use super::rules::Cause;
+use super::wait;
 
 /// Who makes objects by server-side apply.
 const FIELD_MANAGER: &str = "tests";
@@ -184,11 +188,30 @@ pub(crate) async fn request(
         .unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
-/// Sends a request to an API server that may not be there.
+/// Sends a request to an API server that may not be there. One that has just started asks for patience, and gets it.
 ///
 /// # Errors
 /// Where no answer comes.
 pub(crate) async fn try_request(
+    client: &Client,
+    method: Method,
+    path: &str,
+    content_type: &str,
+    body: Option<&Value>,
+) -> Result<Reply, kube::Error> {
+    let end = Instant::now() + wait::BOUND;
+    loop {
+        let reply = request_once(client, method.clone(), path, content_type, body).await?;
+        match reply.body.pointer("/details/retryAfterSeconds").and_then(Value::as_u64) {
+            Some(seconds) if reply.code == 429 && Instant::now() < end => {
+                sleep(Duration::from_secs(seconds)).await;
+            }
+            _ => return Ok(reply),
+        }
+    }
+}
+
+async fn request_once(
     client: &Client,
     method: Method,
     path: &str,

@@ -22,7 +22,7 @@ use tokio::sync::OnceCell;
 
 use super::cluster::Cluster;
 use super::endpoints::{Endpoints, get};
-use super::manifest::mk_tool;
+use super::manifest::{Manifest, mk_tool};
 use super::namespace::Namespace;
 use super::object::Verb;
 use super::process::Guarded;
@@ -200,16 +200,22 @@ impl Installation {
         operator
     }
 
-    /// Waits until the API server asks the webhooks: it follows their configurations by a watch of its own.
+    /// Waits until the API server asks both webhooks: it follows each of their configurations by a watch of its own.
     ///
     /// # Panics
     /// Where it does not.
     pub(crate) async fn until_asked(&self) {
-        let probe = mk_tool("probe");
+        let right = mk_tool("probe");
+        let wrong = mk_tool("probe").with(
+            "/spec/inputSchema",
+            json!({ "type": "object", "properties": { "a": { "type": "strin" } } }),
+        );
         wait::until("the webhooks are asked", async || {
-            let reply = self.namespace.dry_run(Verb::Create, &probe).await;
-            // What only the webhook fills in.
-            if reply.body["spec"]["name"] == "probe" { Ok(()) } else { Err(reply.body.to_string()) }
+            let filled_in = self.namespace.dry_run(Verb::Create, &right).await;
+            let refused = self.namespace.dry_run(Verb::Create, &wrong).await;
+            // Nobody else does either.
+            let asked = (filled_in.body["spec"]["name"] == "probe", refused.code == 422);
+            if asked == (true, true) { Ok(()) } else { Err(format!("(mutating, validating): {asked:?}")) }
         })
         .await;
     }
