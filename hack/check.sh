@@ -4,7 +4,9 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 # Cargo unifies features of packages that are built together; alone, a crate shows what it forgot to ask for.
-for crate in mcp-crds mcp-certs mcp-webhook mcp-operator mcp-k8s-server; do
+crates=$(cargo metadata --format-version 1 --no-deps --locked |
+	python3 -c 'import json, sys; print(*(package["name"] for package in json.load(sys.stdin)["packages"]))')
+for crate in $crates; do
 	echo "check: $crate alone" >&2
 	cargo check --quiet --package "$crate"
 done
