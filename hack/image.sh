@@ -8,44 +8,61 @@ readonly images=(mcp-operator mcp-k8s-server)
 readonly output=$root/target/images
 # Where clients find the authorities that they trust, on this machine and in the images.
 readonly authorities=/etc/ssl/certs/ca-certificates.crt
+readonly profile=${PROFILE:-image}
+host=$(rustc -vV | sed -n 's/^host: //p')
+readonly host
 
 usage() {
 	cat <<-END
 		usage: hack/image.sh VERB
 
 		  build [NAME...]   make target/images/NAME.tar, of all images or those named
-		  load [FILE...]    load these files, or those, into the local cluster or a kind cluster
+		  stand-in IMAGE... make target/images/stand-in.tar: the sample server under these full names, for manifests whose
+		                    images are their users' own
+		  load [FILE...]    load these files, or those that build made, into the local cluster or a kind cluster
 		  list              name them
 	END
 }
 
 compile_static() {
 	local name packages=()
+	say "building $*; the first time takes some minutes"
 	for name in "$@"; do
 		packages+=(--package "$name" --bin "$name")
 	done
 	# With a target of its own, only what is for the image is built statically, and procedural macros as ever.
-	RUSTFLAGS='-C target-feature=+crt-static' cargo build --quiet --locked --profile "${PROFILE:-image}" \
-		--target "$target" --target-dir target/image "${packages[@]}"
+	RUSTFLAGS='-C target-feature=+crt-static' cargo build --quiet --locked --profile "$profile" \
+		--target "$host" --target-dir target/image "${packages[@]}"
 }
 
 build() {
-	local builder name version binary files
-	local target
-	target=$(rustc -vV | sed -n 's/^host: //p')
+	local name version
 	version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
-	builder=$(build_module images "the image builder")
-	say "building $*; the first time takes some minutes"
 	compile_static "$@" || fail "the build failed"
-	mkdir -p "$output"
 	for name in "$@"; do
-		binary=target/image/$target/${PROFILE:-image}/$name
-		files=("$binary=/$name")
-		[[ -e $authorities ]] && files+=("$authorities=$authorities")
-		"$builder" --name "docker.io/library/$name:latest" --name "docker.io/library/$name:$version" \
-			--output "$output/$name.tar" "${files[@]}"
-		printf '%s\n' "$output/$name.tar"
+		pack "$name" "$name" "docker.io/library/$name:latest" "docker.io/library/$name:$version"
 	done
+}
+
+stand_in() {
+	compile_static mcp-k8s-server || fail "the build failed"
+	pack mcp-k8s-server stand-in "$@"
+}
+
+# Packs a binary and prints the file's path: pack BINARY FILE IMAGE...
+pack() {
+	local name=$1 file=$output/$2.tar builder files arguments=()
+	shift 2
+	builder=$(build_module images "the image builder")
+	files=("target/image/$host/$profile/$name=/$name")
+	[[ -e $authorities ]] && files+=("$authorities=$authorities")
+	while (($# > 0)); do
+		arguments+=(--name "$1")
+		shift
+	done
+	mkdir -p "$output"
+	"$builder" "${arguments[@]}" --output "$file" "${files[@]}"
+	printf '%s\n' "$file"
 }
 
 # Into the cluster that hack/kubectl.sh speaks to.
@@ -68,6 +85,10 @@ case $verb in
 build)
 	(($# > 0)) || set -- "${images[@]}"
 	build "$@"
+	;;
+stand-in)
+	(($# > 0)) || fail "name the images"
+	stand_in "$@"
 	;;
 load)
 	if (($# == 0)); then

@@ -7,7 +7,7 @@ cargo clippy --quiet --workspace --all-targets -- -D warnings
 for script in hack/*.sh tests/clients/*.sh .ci/run; do
 	bash -n "$script"
 done
-unformatted=$(gofmt -l hack/local-cluster)
+unformatted=$(gofmt -l hack)
 if [[ -n $unformatted ]]; then
 	echo "not formatted by gofmt: $unformatted" >&2
 	exit 1

@@ -104,6 +104,7 @@ func separate(directory, logs string) error {
 		func() error { return unix.Mount(held[1], logsInside, "", unix.MS_BIND, "") },
 		func() error { return unix.Mount(held[2], "/var", "", unix.MS_BIND, "") },
 		shieldSettings,
+		multiplyProcessors,
 		func() error { return unix.Sethostname([]byte(nodeName)) },
 	}
 	for number, step := range steps {
@@ -121,39 +122,6 @@ func makeVar(path string) error {
 		}
 	}
 	return os.Symlink("/run", filepath.Join(path, "run"))
-}
-
-// The kernel's settings as the kubelet wants them. They are the whole machine's and would stay as it leaves them, and it
-// does not run where it cannot change them.
-var wantedSettings = map[string]string{
-	"kernel/keys/root_maxbytes": "25000000",
-	"kernel/keys/root_maxkeys":  "1000000",
-	"kernel/panic":              "10",
-	"kernel/panic_on_oops":      "1",
-	"vm/overcommit_memory":      "1",
-	"vm/panic_on_oom":           "0",
-}
-
-// shieldSettings lets processes in the node read these settings as wanted, whatever they are.
-func shieldSettings() error {
-	directory := filepath.Join(privateInside, "settings")
-	if err := os.Mkdir(directory, 0o755); err != nil {
-		return err
-	}
-	for name, value := range wantedSettings {
-		setting := "/proc/sys/" + name
-		if _, err := os.Stat(setting); err != nil {
-			continue
-		}
-		shield := filepath.Join(directory, filepath.Base(name))
-		err := errorOf(
-			os.WriteFile(shield, []byte(value+"\n"), 0o444),
-			unix.Mount(shield, setting, "", unix.MS_BIND, ""))
-		if err != nil {
-			return fmt.Errorf("shield %s: %w", setting, err)
-		}
-	}
-	return nil
 }
 
 // join sets the network up, and writes what the components read.

@@ -1,9 +1,9 @@
 //! Tests with real pods.
 //!
 //! They share one cluster with a node (`hack/cluster.sh build` makes what it consists of, `hack/image.sh build` our images,
-//! where they are missing), which ends with this process, however it ends. It needs root; `hack/cluster.sh check` says what a
-//! machine lacks. Where TEST_KUBECONFIG names a cluster into which the images are loaded, and whose pods can be reached from
-//! here, that is the shared one.
+//! where they are missing), in which the operator is installed by its manifests, see [`installed`]. It ends with this process,
+//! however that ends. It needs root; what else a machine lacks, the cluster's start says. Where TEST_KUBECONFIG names a cluster
+//! into which the images are loaded, and whose pods can be reached from here, that is the shared one.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -16,13 +16,6 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod installed;
 mod node;
-
-use support::cluster::Cluster;
-use tokio::sync::OnceCell;
-
-/// The cluster of all tests here.
-async fn cluster() -> Cluster {
-    static CLUSTER: OnceCell<Cluster> = OnceCell::const_new();
-    CLUSTER.get_or_init(Cluster::with_node).await.clone()
-}
+mod seeds;

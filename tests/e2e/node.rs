@@ -1,10 +1,8 @@
 //! What every other test here takes for granted: pods run, are found, are measured, and say what they say.
 
-use std::net::{IpAddr, SocketAddr};
-
 use serde_json::{Value, json};
 
-use crate::cluster;
+use crate::installed::Installed;
 use crate::support::endpoints::get;
 use crate::support::namespace::Namespace;
 use crate::support::wait;
@@ -35,7 +33,7 @@ fn mk_pod(name: &str, arguments: &[&str]) -> Value {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_pod_runs_to_its_end_and_its_log_can_be_read() {
-    let namespace = cluster().await.namespace("log").await;
+    let namespace = Installed::shared().await.namespace("log").await;
     namespace.create(&mk_pod("version", &["version"])).await;
     namespace.until("Pod", "version", "it has ended well", |pod| pod["status"]["phase"] == "Succeeded").await;
     let log = namespace.kubectl(&["logs", "version"], "").await.ok();
@@ -45,7 +43,7 @@ async fn a_pod_runs_to_its_end_and_its_log_can_be_read() {
 /// A pod whose program finds the API server by its name, and serves requests through a Service.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_pod_finds_names_and_is_found_by_its_service() {
-    let cluster = cluster().await;
+    let cluster = Installed::shared().await;
     let namespace = cluster.namespace("names").await;
     let kubeconfig = cluster.kubectl(&["config", "view", "--raw", "--output", "json"], "").await.ok();
     let mut kubeconfig: Value = serde_json::from_str(&kubeconfig).expect("a kubeconfig");
@@ -72,15 +70,13 @@ async fn a_pod_finds_names_and_is_found_by_its_service() {
         "metadata": { "name": "client" },
         "spec": { "selector": { "app": "client" }, "ports": [{ "port": 80, "targetPort": 8080 }] },
     });
-    let service = namespace.create(&service).await;
+    namespace.create(&service).await;
 
     namespace.until("Pod", "client", "it is ready", is_ready).await;
-    let address: IpAddr = service["spec"]["clusterIP"].as_str().unwrap().parse().unwrap();
-    wait::until("it answers through its service", async || {
-        match get(SocketAddr::new(address, 80), "/healthz").await {
-            Ok((200, _)) => Ok(()),
-            other => Err(format!("{other:?}")),
-        }
+    let address = namespace.address("client").await;
+    wait::until("it answers through its service", async || match get(address, "/healthz").await {
+        Ok((200, _)) => Ok(()),
+        other => Err(format!("{other:?}")),
     })
     .await;
     // Only a program that has found the API server makes it.
@@ -96,7 +92,7 @@ fn is_ready(pod: &Value) -> bool {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_autoscaler_sees_what_pods_use() {
-    let namespace = Namespace::existing(&cluster().await, "kube-system").await;
+    let namespace = Namespace::existing(Installed::shared().await, "kube-system").await;
     // Its target is out of reach, so it changes nothing.
     let autoscaler = json!({
         "apiVersion": "autoscaling/v2",

@@ -42,6 +42,8 @@ pub(crate) struct Cluster {
 #[derive(Debug)]
 struct Inner {
     kubeconfig: PathBuf,
+    /// Whether pods run.
+    node: bool,
     /// Nothing where the cluster is somebody else's.
     console: Option<tokio::sync::Mutex<Console>>,
     outputs: Mutex<Vec<Output>>,
@@ -61,7 +63,7 @@ impl Cluster {
     /// Where there is none.
     pub(crate) async fn shared() -> Self {
         match env::var_os(KUBECONFIG) {
-            Some(path) => Self::of(path.into(), None),
+            Some(path) => Self::of(path.into(), None, false),
             None => Self::launch("control-plane", &[]).await,
         }
         .with_crds()
@@ -76,16 +78,27 @@ impl Cluster {
     #[allow(dead_code, reason = "tests without pods need no node")]
     pub(crate) async fn with_node() -> Self {
         if let Some(path) = env::var_os(KUBECONFIG) {
-            return Self::of(path.into(), None);
+            return Self::of(path.into(), None, true);
         }
-        script("hack/cluster.sh", &["build"]);
-        let images = script("hack/image.sh", &["build"]);
+        static BUILT: OnceLock<String> = OnceLock::new();
+        let images = BUILT.get_or_init(|| {
+            script("hack/cluster.sh", &["build"]);
+            script("hack/image.sh", &["build"])
+        });
         let cluster = Self::launch("cluster", &[]).await;
-        let mut load = tokio::process::Command::new(binary());
-        load.args(["load", "--kubeconfig"]).arg(cluster.kubeconfig()).args(images.lines());
+        cluster.load(images).await;
+        cluster
+    }
+
+    /// Loads the images of these files, one a line, into the nodes.
+    ///
+    /// # Panics
+    /// Where that fails.
+    pub(crate) async fn load(&self, images: &str) {
+        let mut load = tokio::process::Command::new(path("hack/image.sh"));
+        load.arg("load").args(images.lines()).env("KUBECONFIG", self.kubeconfig());
         let loaded = load.output().await.expect("load images");
         assert!(loaded.status.success(), "{}", String::from_utf8_lossy(&loaded.stderr));
-        cluster
     }
 
     /// A control plane for one test, which may do with it what it likes. It may have served a test before, of which
@@ -120,9 +133,9 @@ impl Cluster {
         Own { cluster: Self::launch("control-plane", flags).await, _place: place }
     }
 
-    fn of(kubeconfig: PathBuf, console: Option<Console>) -> Self {
+    fn of(kubeconfig: PathBuf, console: Option<Console>, node: bool) -> Self {
         let console = console.map(tokio::sync::Mutex::new);
-        Self { inner: Arc::new(Inner { kubeconfig, console, outputs: Mutex::default() }) }
+        Self { inner: Arc::new(Inner { kubeconfig, node, console, outputs: Mutex::default() }) }
     }
 
     async fn launch(what: &str, flags: &[String]) -> Self {
@@ -153,7 +166,7 @@ impl Cluster {
         });
         match answers.recv().await {
             Some(line) if line.starts_with("ready ") => {
-                Self::of(kubeconfig, Some(Console { input, answers }))
+                Self::of(kubeconfig, Some(Console { input, answers }), what == "cluster")
             }
             other => panic!("the {what} said {other:?}\n{}", errors.end("", 60)),
         }
@@ -185,6 +198,11 @@ impl Cluster {
     /// Whether it lives on when the tests end.
     pub(crate) fn is_foreign(&self) -> bool {
         self.inner.console.is_none()
+    }
+
+    /// Whether pods run in it. Of a foreign one it is what the tests that use it want.
+    pub(crate) fn has_node(&self) -> bool {
+        self.inner.node
     }
 
     /// A new namespace whose name begins so.
@@ -348,11 +366,16 @@ pub(crate) fn binary() -> &'static Path {
 ///
 /// # Panics
 /// Where it fails.
-fn script(path: &str, arguments: &[&str]) -> String {
-    let mut command = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join(path));
-    let ran = command.args(arguments).output().unwrap_or_else(|error| panic!("run {path}: {error}"));
-    assert!(ran.status.success(), "{path}: {}", String::from_utf8_lossy(&ran.stderr));
+pub(crate) fn script(name: &str, arguments: &[&str]) -> String {
+    let mut command = Command::new(path(name));
+    let ran = command.args(arguments).output().unwrap_or_else(|error| panic!("run {name}: {error}"));
+    assert!(ran.status.success(), "{name}: {}", String::from_utf8_lossy(&ran.stderr));
     String::from_utf8_lossy(&ran.stdout).into_owned()
+}
+
+/// A file of the repository.
+pub(crate) fn path(relative: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(relative)
 }
 
 fn new_directory() -> PathBuf {

@@ -3,6 +3,7 @@
 pub(crate) mod authorizer;
 pub(crate) mod cluster;
 pub(crate) mod endpoints;
+pub(crate) mod evidence;
 pub(crate) mod followed;
 pub(crate) mod kubernetes_server;
 pub(crate) mod load;

@@ -1,5 +1,6 @@
 //! Namespaces: one a test, so that tests do not meet.
 
+use std::net::{IpAddr, SocketAddr};
 use std::process::{Command, Stdio};
 use std::thread;
 
@@ -11,6 +12,7 @@ use mcp_operator::children::ChildKind;
 use serde_json::{Value, json};
 
 use super::cluster::{Cluster, binary};
+use super::evidence;
 use super::followed::Followed;
 use super::object::{self, Reply, Verb};
 use super::wait;
@@ -25,6 +27,8 @@ pub(crate) struct Namespace {
     /// Where it is.
     pub(crate) cluster: Cluster,
     client: Client,
+    /// Whether it was made here.
+    ours: bool,
 }
 
 impl Namespace {
@@ -33,20 +37,34 @@ impl Namespace {
     /// # Panics
     /// Where it is refused.
     pub(crate) async fn make(cluster: &Cluster, client: &Client, prefix: &str) -> Self {
-        let metadata = ObjectMeta {
-            generate_name: Some(format!("{prefix}-")),
-            labels: Some([(LABEL.to_owned(), "true".to_owned())].into()),
-            ..ObjectMeta::default()
-        };
+        let generate_name = Some(format!("{prefix}-"));
+        Self::create_namespace(cluster, client, ObjectMeta { generate_name, ..ObjectMeta::default() }).await
+    }
+
+    /// A new namespace of this name, for manifests that say where they belong.
+    ///
+    /// # Panics
+    /// Where it is refused, as when there is one.
+    #[allow(dead_code, reason = "tests without pods say where objects belong")]
+    pub(crate) async fn named(cluster: &Cluster, name: &str) -> Self {
+        let name = Some(name.to_owned());
+        let client = cluster.client().await;
+        Self::create_namespace(cluster, &client, ObjectMeta { name, ..ObjectMeta::default() }).await
+    }
+
+    async fn create_namespace(cluster: &Cluster, client: &Client, metadata: ObjectMeta) -> Self {
+        let labels = Some([(LABEL.to_owned(), "true".to_owned())].into());
+        let metadata = ObjectMeta { labels, ..metadata };
         let namespace = CoreNamespace { metadata, ..CoreNamespace::default() };
         let api: Api<CoreNamespace> = Api::all(client.clone());
         let made = api.create(&PostParams::default(), &namespace).await.expect("make a namespace");
-        Self { name: made.metadata.name.expect("a name"), cluster: cluster.clone(), client: client.clone() }
+        let name = made.metadata.name.expect("a name");
+        Self { name, cluster: cluster.clone(), client: client.clone(), ours: true }
     }
 
     /// One that is there.
     pub(crate) async fn existing(cluster: &Cluster, name: &str) -> Self {
-        Self { name: name.to_owned(), cluster: cluster.clone(), client: cluster.client().await }
+        Self { name: name.to_owned(), cluster: cluster.clone(), client: cluster.client().await, ours: false }
     }
 
     /// Deletes a namespace with all that is in it. Nothing is there that would do what finalizers wait for.
@@ -54,7 +72,7 @@ impl Namespace {
         let client = cluster.client().await;
         let api: Api<CoreNamespace> = Api::all(client.clone());
         api.delete(name, &DeleteParams::default()).await.expect("delete a namespace");
-        let namespace = Self { name: name.to_owned(), cluster: cluster.clone(), client };
+        let namespace = Self { name: name.to_owned(), cluster: cluster.clone(), client, ours: false };
         for server in namespace.list(Kind::Server.as_str()).await {
             if server.pointer("/metadata/finalizers").is_some() {
                 let patch = json!({ "metadata": { "finalizers": null } });
@@ -198,6 +216,19 @@ impl Namespace {
         .await;
     }
 
+    /// Where a Service answers, for whoever can reach the cluster's own addresses.
+    ///
+    /// # Panics
+    /// Where there is no such Service.
+    #[allow(dead_code, reason = "only a cluster with a node serves these addresses")]
+    pub(crate) async fn address(&self, service: &str) -> SocketAddr {
+        let found = self.get("Service", service).await;
+        let address = found["spec"]["clusterIP"].as_str().and_then(|address| address.parse::<IpAddr>().ok());
+        let port = found["spec"]["ports"][0]["port"].as_u64().and_then(|port| u16::try_from(port).ok());
+        let (Some(address), Some(port)) = (address, port) else { panic!("no address: {found:#}") };
+        SocketAddr::new(address, port)
+    }
+
     /// Runs kubectl in this namespace.
     pub(crate) async fn kubectl(&self, arguments: &[&str], input: &str) -> super::cluster::Kubectl {
         let arguments: Vec<&str> = ["--namespace", &self.name].iter().chain(arguments).copied().collect();
@@ -217,8 +248,11 @@ impl Drop for Namespace {
         if !said.is_empty() {
             eprintln!("what was logged about {}:\n{said}", self.name);
         }
-        // One of the tests' own goes with its cluster.
-        if self.cluster.is_foreign() {
+        if thread::panicking() && self.cluster.has_node() {
+            eprintln!("{}", evidence::of(&self.cluster, &self.name));
+        }
+        // One of the tests' own goes with its cluster, but pods would take the node's room until then.
+        if self.ours && (self.cluster.is_foreign() || self.cluster.has_node()) {
             let mut delete = Command::new(binary());
             delete.args(["kubectl", "delete", "namespace", "--wait=false", &self.name]);
             delete.env("KUBECONFIG", self.cluster.kubeconfig()).stdout(Stdio::null());

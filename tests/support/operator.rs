@@ -205,19 +205,7 @@ impl Installation {
     /// # Panics
     /// Where it does not.
     pub(crate) async fn until_asked(&self) {
-        let right = mk_tool("probe");
-        let wrong = mk_tool("probe").with(
-            "/spec/inputSchema",
-            json!({ "type": "object", "properties": { "a": { "type": "strin" } } }),
-        );
-        wait::until("the webhooks are asked", async || {
-            let filled_in = self.namespace.dry_run(Verb::Create, &right).await;
-            let refused = self.namespace.dry_run(Verb::Create, &wrong).await;
-            // Nobody else does either.
-            let asked = (filled_in.body["spec"]["name"] == "probe", refused.code == 422);
-            if asked == (true, true) { Ok(()) } else { Err(format!("(mutating, validating): {asked:?}")) }
-        })
-        .await;
+        until_asked(&self.namespace).await;
     }
 }
 
@@ -340,6 +328,24 @@ impl Shared {
         let operator = installed.start_ready().await;
         Self { cluster, _installed: installed, _operator: operator }
     }
+}
+
+/// Waits until the API server asks webhooks about what is made in this namespace.
+///
+/// # Panics
+/// Where it does not.
+pub(crate) async fn until_asked(namespace: &Namespace) {
+    let right = mk_tool("probe");
+    let wrong = mk_tool("probe")
+        .with("/spec/inputSchema", json!({ "type": "object", "properties": { "a": { "type": "strin" } } }));
+    wait::until("the webhooks are asked", async || {
+        let filled_in = namespace.dry_run(Verb::Create, &right).await;
+        let refused = namespace.dry_run(Verb::Create, &wrong).await;
+        // Nobody else does either.
+        let asked = (filled_in.body["spec"]["name"] == "probe", refused.code == 422);
+        if asked == (true, true) { Ok(()) } else { Err(format!("(mutating, validating): {asked:?}")) }
+    })
+    .await;
 }
 
 /// A kubeconfig that is no more than a service account's token.

@@ -1,0 +1,90 @@
+//! The operator as users have it: installed by `kubectl apply -k`, two pods of its own image, with its own permissions and
+//! certificates.
+
+use std::ops::Deref;
+use std::panic::AssertUnwindSafe;
+use std::time::Duration;
+
+use futures::FutureExt;
+use mcp_operator::permissions;
+use serde_json::Value;
+use tokio::sync::OnceCell;
+
+use crate::support::cluster::{Cluster, path};
+use crate::support::namespace::Namespace;
+use crate::support::{operator, wait};
+
+/// How many of its pods there are.
+pub(crate) const REPLICAS: u64 = 2;
+
+/// A cluster with nodes and an operator.
+pub(crate) struct Installed {
+    cluster: Cluster,
+}
+
+impl Deref for Installed {
+    type Target = Cluster;
+
+    fn deref(&self) -> &Cluster {
+        &self.cluster
+    }
+}
+
+impl Installed {
+    /// That of all tests, for those that leave the operator, the node and other namespaces alone.
+    ///
+    /// # Panics
+    /// Where it could not be started.
+    pub(crate) async fn shared() -> &'static Self {
+        static SHARED: OnceCell<Option<Installed>> = OnceCell::const_new();
+        let shared = SHARED.get_or_init(|| AssertUnwindSafe(Self::own()).catch_unwind().map(Result::ok));
+        shared.await.as_ref().expect("the shared cluster, which failed in the first test that wanted it")
+    }
+
+    /// One of a test's own, for what others would notice. It ends with the test.
+    ///
+    /// # Panics
+    /// Where it cannot be started.
+    pub(crate) async fn own() -> Self {
+        let cluster = Cluster::with_node().await;
+        let installed = Self { cluster };
+        installed.apply("config/default").await;
+        installed.until_ready().await;
+        installed
+    }
+
+    /// Applies a directory of the repository that has a kustomization.
+    ///
+    /// # Panics
+    /// Where it is refused.
+    pub(crate) async fn apply(&self, directory: &str) -> String {
+        self.kubectl(&["apply", "--kustomize", &path(directory).display().to_string()], "").await.ok()
+    }
+
+    /// Waits until all of the operator's pods are ready, and no other is left, and the API server asks them.
+    ///
+    /// # Panics
+    /// Where that does not come about.
+    pub(crate) async fn until_ready(&self) {
+        let namespace = self.operator().await;
+        let what = "the operator is ready";
+        wait::within(Duration::from_secs(120), what, async || {
+            let found = namespace.find("Deployment", permissions::NAME).await.ok_or("it is not there")?;
+            let status = &found["status"];
+            let all = |field: &str| status[field] == Value::from(REPLICAS);
+            let current = status["observedGeneration"] == found["metadata"]["generation"];
+            if current && ["replicas", "updatedReplicas", "readyReplicas"].into_iter().all(all) {
+                Ok(())
+            } else {
+                Err(format!("{status:#}"))
+            }
+        })
+        .await;
+        operator::until_asked(&namespace).await;
+    }
+
+    /// Where the operator is.
+    pub(crate) async fn operator(&self) -> Namespace {
+        Namespace::existing(self, permissions::NAMESPACE).await
+    }
+}
