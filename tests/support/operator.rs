@@ -330,7 +330,7 @@ impl Shared {
     }
 }
 
-/// Waits until the API server asks webhooks about what is made in this namespace.
+/// Waits until the API server asks both webhooks about what is made in this namespace.
 ///
 /// # Panics
 /// Where it does not.
