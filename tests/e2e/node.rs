@@ -7,8 +7,8 @@ use crate::support::endpoints::get;
 use crate::support::namespace::Namespace;
 use crate::support::wait;
 
-/// A pod of our operator's image, with these arguments.
-fn mk_pod(name: &str, arguments: &[&str]) -> Value {
+/// A pod of one of our images.
+fn mk_pod(name: &str, image: &str, arguments: &[&str]) -> Value {
     json!({
         "apiVersion": "v1",
         "kind": "Pod",
@@ -17,7 +17,7 @@ fn mk_pod(name: &str, arguments: &[&str]) -> Value {
             "restartPolicy": "Never",
             "containers": [{
                 "name": "main",
-                "image": "mcp-operator:latest",
+                "image": format!("{image}:latest"),
                 "imagePullPolicy": "Never",
                 "args": arguments,
                 "securityContext": {
@@ -34,7 +34,7 @@ fn mk_pod(name: &str, arguments: &[&str]) -> Value {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_pod_runs_to_its_end_and_its_log_can_be_read() {
     let namespace = Installed::shared().await.namespace("log").await;
-    namespace.create(&mk_pod("version", &["version"])).await;
+    namespace.create(&mk_pod("version", "mcp-operator", &["version"])).await;
     namespace.until("Pod", "version", "it has ended well", |pod| pod["status"]["phase"] == "Succeeded").await;
     let log = namespace.kubectl(&["logs", "version"], "").await.ok();
     assert!(log.contains(env!("CARGO_PKG_VERSION")), "{log}");
@@ -55,14 +55,19 @@ async fn a_pod_finds_names_and_is_found_by_its_service() {
         "stringData": { "kubeconfig": kubeconfig.to_string() },
     });
     namespace.create(&secret).await;
-    let mut pod = mk_pod("client", &["run", "--namespace", &namespace.name]);
+    let mut pod = mk_pod("client", "mcp-k8s-server", &[]);
     let spec = &mut pod["spec"];
     spec["volumes"] = json!([{ "name": "kubeconfig", "secret": { "secretName": "kubeconfig" } }]);
     let container = &mut spec["containers"][0];
-    container["env"] = json!([{ "name": "KUBECONFIG", "value": "/secret/kubeconfig" }]);
+    container["env"] = json!([
+        { "name": "KUBECONFIG", "value": "/secret/kubeconfig" },
+        { "name": "MCP_TRANSPORT", "value": "streamable-http" },
+        { "name": "MCP_PORT", "value": "8080" },
+    ]);
     container["volumeMounts"] = json!([{ "name": "kubeconfig", "mountPath": "/secret" }]);
+    // It is not before the API server has answered it.
     container["readinessProbe"] =
-        json!({ "httpGet": { "path": "/healthz", "port": 8080 }, "periodSeconds": 1 });
+        json!({ "httpGet": { "path": "/ready", "port": 8080 }, "periodSeconds": 1 });
     namespace.create(&pod).await;
     let service = json!({
         "apiVersion": "v1",
@@ -74,14 +79,12 @@ async fn a_pod_finds_names_and_is_found_by_its_service() {
 
     namespace.until("Pod", "client", "it is ready", is_ready).await;
     let address = namespace.address("client").await;
-    wait::until("it answers through its service", async || match get(address, "/healthz").await {
+    wait::until("it answers through its service", async || match get(address, "/ready").await {
         Ok((200, _)) => Ok(()),
         other => Err(format!("{other:?}")),
     })
     .await;
-    // Only a program that has found the API server makes it.
-    namespace.until("Lease", "mcp-operator", "it is there", |_| true).await;
-    let said = namespace.kubectl(&["exec", "client", "--", "/mcp-operator", "version"], "").await.ok();
+    let said = namespace.kubectl(&["exec", "client", "--", "/mcp-k8s-server", "--version"], "").await.ok();
     assert!(said.contains(env!("CARGO_PKG_VERSION")), "{said}");
 }
 

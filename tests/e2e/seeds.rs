@@ -21,7 +21,7 @@ const BROUGHT: [&str; 2] =
 const SERVERS: [(&str, &str, u64, &str); 4] = [
     ("default", "basic-mcpserver", 1, "basic-kubernetes-server"),
     ("default", "advanced-mcpserver", 2, "production-k8s-server"),
-    ("default", "example-mcp", 1, "mcp-k8s-server"),
+    ("default", "example-mcp", 1, "example-mcp"),
     ("mcp-system", "production-mcpserver", 3, "production-k8s-server"),
 ];
 
