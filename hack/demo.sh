@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# From nothing to a running operator: a local control plane, the operator with its webhooks, the samples applied, and a
-# dozen wrong manifests refused. Everything it starts ends with it; `--keep` leaves the cluster and the operator running.
+# From nothing to MCP servers that a client uses: a cluster with pods, the operator in two replicas from its own image, the
+# samples applied and their tools called, and a dozen wrong manifests refused. The cluster is kind where Docker is, and else
+# the local one. It ends with this, unless it was there before; `--keep` leaves it running.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -26,92 +27,161 @@ show() {
 }
 
 kubectl() {
-	"$binary" kubectl "$@"
+	hack/kubectl.sh "$@"
 }
 
-# Waits until a command succeeds: wait_for SECONDS WHAT COMMAND...
-wait_for() {
-	local deadline=$((SECONDS + $1)) what=$2
-	shift 2
-	until "$@" >/dev/null 2>&1; do
-		if ((SECONDS >= deadline)) || { [[ -n $operator_pid ]] && ! kill -0 "$operator_pid" 2>/dev/null; }; then
-			echo "demo: $what did not come about" >&2
-			tail -n 20 "$log" >&2 || true
-			exit 1
-		fi
-		sleep 0.2
-	done
-}
+# What the manifests' users would bring. In the demo it is the sample server too.
+readonly brought=(docker.io/library/ollama-mcp:latest docker.io/your-registry/mcp-k8s-server:v1.0.0)
+version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
+readonly version
+readonly cluster_name=${CLUSTER_NAME:-mcp-operator}
+started=false
+forwarding=''
+# What is built and started says more than anybody wants to read, unless it fails.
+log=$(mktemp)
 
-# Whether a port of this machine answers a path with 200.
-answers() {
-	local status
-	exec 3<>"/dev/tcp/127.0.0.1/$1" || return 1
-	printf 'GET %s HTTP/1.0\r\n\r\n' "$2" >&3
-	read -r _ status _ <&3
-	exec 3>&-
-	[[ $status == 200 ]]
-}
-
-# Whether a command's output has a line.
-says() {
-	local line=$1
-	shift
-	"$@" | grep -qx "$line"
-}
-
-step "Building the control plane and the operator (minutes on a new machine, seconds afterwards)"
-hack/control-plane.sh build >/dev/null &
-building=$!
-cargo build --quiet --bin mcp-operator
-wait "$building"
-binary=$(hack/control-plane.sh build)
-operator=${CARGO_TARGET_DIR:-target}/debug/mcp-operator
-
-operator_pid=''
-mkdir -p .cluster
-log=$PWD/.cluster/operator.log
-started_cluster=false
 end() {
-	if $keep; then
-		return
+	local status=$?
+	[[ -z $forwarding ]] || kill "$forwarding" 2>/dev/null || true
+	if ((status != 0)); then
+		tail -n 40 "$log" >&2
+		echo "demo: it ended before its end, see above; 'hack/demo.sh --keep' leaves the cluster for a look" >&2
 	fi
-	if [[ -n $operator_pid ]]; then
-		kill "$operator_pid" 2>/dev/null || true
-		wait "$operator_pid" 2>/dev/null || true
-	fi
-	if $started_cluster; then
-		hack/control-plane.sh down >/dev/null 2>&1 || true
+	rm -f "$log"
+	if $started && ! $keep; then
+		end_cluster >/dev/null 2>&1 || true
 	fi
 }
 trap end EXIT
 
-step "Starting an API server"
-if [[ ! -e .cluster/kubeconfig ]]; then
-	started_cluster=true
+if command -v kind >/dev/null && docker info >/dev/null 2>&1; then
+	readonly where=kind
+	build() {
+		hack/docker-build.sh
+	}
+	start_cluster() {
+		if ! kind get clusters 2>/dev/null | grep -qx "$cluster_name"; then
+			started=true
+			hack/kind.sh create >"$log" 2>&1
+		fi
+		kubeconfig=$(mktemp)
+		kind get kubeconfig --name "$cluster_name" >"$kubeconfig"
+		export KUBECONFIG=$kubeconfig
+	}
+	end_cluster() {
+		rm -f "$kubeconfig"
+		hack/kind.sh delete
+	}
+	load() {
+		hack/kind.sh load && hack/kind.sh stand-in "${brought[@]}"
+	}
+	# Services' addresses are the cluster's own, so one of its pods is asked.
+	url() {
+		kubectl port-forward --namespace "$1" "service/$2" 18080:mcp >>"$log" 2>&1 &
+		forwarding=$!
+		url=http://127.0.0.1:18080/mcp
+		until (exec 3<>/dev/tcp/127.0.0.1/18080) 2>/dev/null; do
+			kill -0 "$forwarding"
+			sleep 0.1
+		done
+	}
+	check() {
+		docker run --rm --volume "$PWD/config:/config:ro" mcp-operator:latest check --filename "/$1"
+	}
+else
+	readonly where=local
+	build() {
+		hack/cluster.sh build &
+		local building=$!
+		hack/image.sh build
+		hack/image.sh stand-in "${brought[@]}"
+		wait "$building"
+	}
+	start_cluster() {
+		[[ -e .cluster/kubeconfig ]] || started=true
+		hack/cluster.sh up >"$log" 2>&1
+		export KUBECONFIG=$PWD/.cluster/kubeconfig
+	}
+	end_cluster() {
+		hack/cluster.sh down
+	}
+	load() {
+		hack/image.sh load && hack/image.sh load target/images/stand-in.tar
+	}
+	url() {
+		url=http://$(kubectl get service "$2" --namespace "$1" \
+			--output 'jsonpath={.spec.clusterIP}:{.spec.ports[0].port}')/mcp
+	}
+	check() {
+		target/image/*/image/mcp-operator check --filename "$1"
+	}
 fi
-hack/control-plane.sh up
-export KUBECONFIG=$PWD/.cluster/kubeconfig
 
-step "Installing the four kinds, and starting the operator"
-show kubectl apply -f config/crd/bases
-admin_port=$((20000 + RANDOM % 10000))
-webhook_port=$((30000 + RANDOM % 10000))
-"$operator" run --webhook-url "https://127.0.0.1:$webhook_port" --webhook-address 127.0.0.1 --webhook-port "$webhook_port" \
-	--admin-address 127.0.0.1 --admin-port "$admin_port" >"$log" 2>&1 &
-operator_pid=$!
-wait_for 60 "the operator's readiness" answers "$admin_port" /readyz
-echo "ready: http://127.0.0.1:$admin_port/readyz"
+# Shows what the official Python SDK is told by the server it asks, a line an answer.
+ask() {
+	tests/clients/python.sh "$url" 2>>"$log" | python3 -c '
+import json, sys
+
+for line in map(json.loads, sys.stdin):
+    result = line.get("result", {})
+    if "server" in line:
+        server = line["server"]
+        print("connected to", server["name"], server["version"], "by protocol", line["protocolVersion"])
+    elif "tools" in result:
+        for tool in result["tools"]:
+            print("tool {:14} {}".format(tool["name"], tool["description"].split(". ")[0].rstrip(".")))
+    elif "content" in result:
+        print("error:" if result.get("isError") else "result:", result["content"][0]["text"].strip())
+    else:
+        print(json.dumps(line))
+'
+}
+
+call() {
+	printf '{"method": "tools/call", "params": {"name": "%s", "arguments": %s}}\n' "$1" "$2"
+}
+
+step "Building the images$([[ $where == local ]] && echo " and a cluster") (minutes on a new machine, seconds afterwards)"
+build >"$log"
+step "Starting a cluster ($where)"
+start_cluster
+show kubectl get nodes
+load >"$log" 2>&1
+
+step "Installing the operator"
+show hack/deploy.sh up
+show kubectl get pods --namespace mcp-operator-system
 
 step "Applying the samples, unchanged"
-show kubectl create namespace mcp-system
+kubectl create namespace mcp-system --dry-run=client --output yaml | kubectl apply --filename - >"$log"
 show kubectl apply -f config/samples/seeds
 step "Applying a server with its tools, prompts and resources"
-show kubectl apply -f config/samples
-wait_for 30 "production-mcpserver's Deployment" kubectl get deployment production-mcpserver -n mcp-system
-wait_for 30 "main's status" says GatewayNotAvailable kubectl get mcps main -n mcp-system -o 'jsonpath={.status.conditions[?(@.type=="Ready")].reason}{"\n"}'
-show kubectl get mcps,mcpt,mcpp,mcpr --all-namespaces
-show kubectl get deployments,services,configmaps --all-namespaces -l app.kubernetes.io/managed-by=mcp-operator
+show kubectl apply -k config/samples
+echo
+show kubectl wait --for condition=Ready --timeout 3m --namespace default \
+	mcps/example-mcp mcps/basic-mcpserver mcps/advanced-mcpserver
+show kubectl wait --for condition=Ready --timeout 3m --namespace mcp-system mcps/production-mcpserver mcps/cluster-tools
+echo
+show kubectl get mcps --all-namespaces
+show kubectl get pods,services --all-namespaces --selector app.kubernetes.io/managed-by=mcp-operator
+
+step "Calling their tools with the official Python SDK, through the Service"
+url default basic-mcpserver
+echo "basic-mcpserver runs as its namespace's default account, which may do nothing:"
+{
+	echo '{"method": "tools/list"}'
+	call get-pod-logs '{"name": "hello"}'
+} | ask
+[[ -z $forwarding ]] || kill "$forwarding"
+url mcp-system cluster-tools
+echo
+echo "cluster-tools runs as an account that may look after pods:"
+call create-pod "{\"name\": \"hello\", \"image\": \"mcp-operator:$version\", \"args\": [\"version\"], \"restartPolicy\": \"Never\"}" | ask
+kubectl wait --namespace mcp-system --for 'jsonpath={.status.phase}=Succeeded' --timeout 1m pod/hello >"$log"
+{
+	call get-pod-logs '{"name": "hello"}'
+	call delete-pod '{"name": "hello"}'
+} | ask
 
 step "What the webhook filled in: name, requests by transport, every default"
 show kubectl get mcps example-mcp -n default -o 'jsonpath={.spec}'
@@ -127,11 +197,16 @@ for manifest in config/samples/refused/*.yaml; do
 	fi
 done
 
-step "The same without a cluster"
-show "$operator" check -f config/samples/refused || true
+step "The same without a cluster, with the line and the column"
+wrong=config/samples/refused/03-four-mistakes.yaml
+printf '%s$ mcp-operator check -f %s%s\n' "$dim" "$wrong" "$plain"
+if check "$wrong"; then
+	echo "demo: $wrong was accepted, and should not be" >&2
+	exit 1
+fi
 
-if $keep; then
+if $keep || ! $started; then
 	step "Left running"
 	echo "export KUBECONFIG=$KUBECONFIG"
-	echo "operator: process $operator_pid, log $log; end it with 'kill $operator_pid', and the cluster with 'make cluster-down'"
+	echo "end it with 'make $([[ $where == local ]] && echo cluster-down || echo kind-delete)'"
 fi

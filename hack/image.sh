@@ -26,7 +26,6 @@ usage() {
 
 compile_static() {
 	local name packages=()
-	say "building $*; the first time takes some minutes"
 	for name in "$@"; do
 		packages+=(--package "$name" --bin "$name")
 	done
@@ -38,6 +37,7 @@ compile_static() {
 build() {
 	local name version
 	version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
+	say "building $*; the first time takes some minutes"
 	compile_static "$@" || fail "the build failed"
 	for name in "$@"; do
 		pack "$name" "$name" "docker.io/library/$name:latest" "docker.io/library/$name:$version"

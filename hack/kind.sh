@@ -24,12 +24,26 @@ load() {
 	kind load docker-image --name "$cluster" "${names[@]}"
 }
 
+# The sample server under other names, for manifests whose images are their users' own.
+stand_in() {
+	local version image
+	version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
+	for image in "$@"; do
+		docker tag "${IMAGE_PREFIX:-}mcp-k8s-server:$version" "$image"
+	done
+	kind load docker-image --name "$cluster" "$@"
+}
+
 case ${1:-} in
 create) kind create cluster --name "$cluster" --wait 2m ${KUBERNETES_VERSION:+--image "kindest/node:$KUBERNETES_VERSION"} ;;
 load) load ;;
+stand-in)
+	shift
+	stand_in "$@"
+	;;
 delete) kind delete cluster --name "$cluster" ;;
 *)
-	echo "usage: hack/kind.sh create|load|delete" >&2
+	echo "usage: hack/kind.sh create|load|stand-in IMAGE...|delete" >&2
 	exit 2
 	;;
 esac
