@@ -131,6 +131,8 @@ pub struct Entry {
     pub claims: Vec<Claimed>,
     /// Names of the Services that it calls.
     pub services: Vec<Box<str>>,
+    /// Names of the Secrets whose values it sends as headers.
+    pub secrets: Vec<Box<str>>,
     /// What a server selects; `None` for nothing, and for other kinds.
     pub selector: Option<Selector>,
     /// How a server speaks.
@@ -159,6 +161,7 @@ impl Entry {
             valid: true,
             claims: claims(kind, text("name"), spec),
             services: services(spec),
+            secrets: if kind == Kind::Tool { secrets(spec) } else { Vec::new() },
             selector: if kind == Kind::Server { Selector::read(spec.get("toolSelector")) } else { None },
             transport: transport.unwrap_or_default(),
             document: Arc::from(""),
@@ -271,4 +274,14 @@ fn services(spec: &Value) -> Vec<Box<str>> {
     services.sort_unstable();
     services.dedup();
     services
+}
+
+fn secrets(spec: &Value) -> Vec<Box<str>> {
+    let headers = spec.get("headers").and_then(Value::as_array).into_iter().flatten();
+    let name =
+        |header: &Value| header.pointer("/valueFrom/secretKeyRef/name")?.as_str().map(Box::<str>::from);
+    let mut secrets: Vec<_> = headers.filter_map(name).filter(|name| !name.is_empty()).collect();
+    secrets.sort_unstable();
+    secrets.dedup();
+    secrets
 }

@@ -26,6 +26,8 @@ pub struct Index {
     unanchored: BTreeSet<Arc<str>>,
     /// Who calls which Service.
     callers: HashMap<Box<str>, BTreeSet<Id>>,
+    /// Who sends what is in which Secret.
+    senders: HashMap<Box<str>, BTreeSet<Id>>,
 }
 
 impl Index {
@@ -87,6 +89,9 @@ impl Index {
         for service in &entry.services {
             self.callers.entry(service.clone()).or_default().insert(id.clone());
         }
+        for secret in &entry.secrets {
+            self.senders.entry(secret.clone()).or_default().insert(id.clone());
+        }
         self.objects.insert(id, entry);
         before
     }
@@ -124,6 +129,9 @@ impl Index {
         }
         for service in &entry.services {
             prune(&mut self.callers, service.clone(), |ids| ids.remove(id), BTreeSet::is_empty);
+        }
+        for secret in &entry.secrets {
+            prune(&mut self.senders, secret.clone(), |ids| ids.remove(id), BTreeSet::is_empty);
         }
         Some(entry)
     }
@@ -172,6 +180,11 @@ impl Index {
     /// Who calls a Service.
     pub fn callers(&self, service: &str) -> impl Iterator<Item = &Id> {
         self.callers.get(service).into_iter().flatten()
+    }
+
+    /// Whose headers name a Secret.
+    pub fn senders(&self, secret: &str) -> impl Iterator<Item = &Id> {
+        self.senders.get(secret).into_iter().flatten()
     }
 }
 

@@ -7,6 +7,7 @@ mod check;
 mod conflict;
 mod entry;
 mod index;
+mod names;
 #[cfg(test)]
 mod tests;
 
@@ -18,6 +19,7 @@ pub use conflict::{Conflict, Offers, settle, standing};
 pub use entry::{Claim, Claimed, Entry, Id, ObjectKey, Rank};
 pub use index::Index;
 
+use self::names::Names;
 use crate::kind::Kind;
 
 /// How long an admitted object stands in the catalog before the watch shows it.
@@ -34,8 +36,9 @@ pub type Affected = BTreeSet<ObjectKey>;
 #[derive(Debug, Default)]
 pub struct Catalog {
     observed: HashMap<Arc<str>, Index>,
-    /// Names of the Services, by namespace.
-    services: HashMap<Arc<str>, HashSet<Box<str>>>,
+    services: Names,
+    /// Secrets whose owners consent to their being sent as headers.
+    credentials: Names,
     reserved: Reservations,
 }
 
@@ -51,7 +54,9 @@ struct Reservations {
 impl PartialEq for Catalog {
     /// Equal in what was observed.
     fn eq(&self, other: &Self) -> bool {
-        self.observed == other.observed && self.services == other.services
+        self.observed == other.observed
+            && self.services == other.services
+            && self.credentials == other.credentials
     }
 }
 
@@ -110,7 +115,13 @@ impl Catalog {
     /// Whether a Service of this name exists.
     #[must_use]
     pub fn has_service(&self, namespace: &str, name: &str) -> bool {
-        self.services.get(namespace).is_some_and(|names| names.contains(name))
+        self.services.has(namespace, name)
+    }
+
+    /// Whether there is a Secret of this name whose owner consents to its being sent as a header.
+    #[must_use]
+    pub fn has_credential(&self, namespace: &str, name: &str) -> bool {
+        self.credentials.has(namespace, name)
     }
 
     /// An object was created or changed.
@@ -163,43 +174,50 @@ impl Catalog {
 
     /// A Service was created.
     pub fn apply_service(&mut self, namespace: &str, name: &str) -> Affected {
-        if !self.services.entry(Arc::from(namespace)).or_default().insert(name.into()) {
-            return Affected::new();
-        }
-        self.callers(namespace, name)
+        if self.services.insert(namespace, name) { self.callers(namespace, name) } else { Affected::new() }
     }
 
     /// A Service was deleted.
     pub fn delete_service(&mut self, namespace: &str, name: &str) -> Affected {
-        let Some(names) = self.services.get_mut(namespace) else { return Affected::new() };
-        let was_there = names.remove(name);
-        if names.is_empty() {
-            self.services.remove(namespace);
-        }
-        if was_there { self.callers(namespace, name) } else { Affected::new() }
+        if self.services.remove(namespace, name) { self.callers(namespace, name) } else { Affected::new() }
     }
 
     /// A watch has listed all Services.
     pub fn reset_services<'a>(&mut self, services: impl IntoIterator<Item = (&'a str, &'a str)>) -> Affected {
-        let mut gone: HashSet<(Arc<str>, Box<str>)> = HashSet::new();
-        for (namespace, names) in &self.services {
-            gone.extend(names.iter().map(|name| (Arc::clone(namespace), name.clone())));
-        }
-        let mut affected = Affected::new();
-        for (namespace, name) in services {
-            gone.remove(&(Arc::from(namespace), name.into()));
-            affected.extend(self.apply_service(namespace, name));
-        }
-        for (namespace, name) in gone {
-            affected.extend(self.delete_service(&namespace, &name));
-        }
-        affected
+        let changed = self.services.reset(services);
+        changed.iter().flat_map(|(namespace, name)| self.callers(namespace, name)).collect()
+    }
+
+    /// A Secret is there whose owner consents to its being sent as a header.
+    pub fn apply_credential(&mut self, namespace: &str, name: &str) -> Affected {
+        if self.credentials.insert(namespace, name) { self.senders(namespace, name) } else { Affected::new() }
+    }
+
+    /// It was deleted, or its owner consents no more.
+    pub fn delete_credential(&mut self, namespace: &str, name: &str) -> Affected {
+        if self.credentials.remove(namespace, name) { self.senders(namespace, name) } else { Affected::new() }
+    }
+
+    /// A watch has listed all such Secrets.
+    pub fn reset_credentials<'a>(
+        &mut self,
+        secrets: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> Affected {
+        let changed = self.credentials.reset(secrets);
+        changed.iter().flat_map(|(namespace, name)| self.senders(namespace, name)).collect()
     }
 
     fn callers(&self, namespace: &str, service: &str) -> Affected {
         let index = self.observed.get(namespace);
         let callers = index.into_iter().flat_map(|index| index.callers(service));
         callers.map(|id| ObjectKey { namespace: Arc::from(namespace), id: id.clone() }).collect()
+    }
+
+    /// Those whose headers name a Secret, and the servers that offer them, whose pods read it.
+    fn senders(&self, namespace: &str, secret: &str) -> Affected {
+        let Some(index) = self.observed.get(namespace) else { return Affected::new() };
+        let senders = index.senders(secret).filter_map(|id| index.get(id));
+        senders.flat_map(|entry| concerned(index, entry)).collect()
     }
 
     /// Records that an object was admitted, until the watch shows it or [`RESERVATION`] has passed. Not for a dry run.

@@ -45,24 +45,42 @@ impl Snapshot {
         cluster_domain: &str,
         offered: impl IntoIterator<Item = (Kind, &'a Value)>,
     ) -> Result<Self, CompileError> {
-        let mut snapshot = Self {
-            server: Server::compile(server, cluster_domain)?,
-            tools: Vec::new(),
-            prompts: Vec::new(),
-            resources: Vec::new(),
-        };
-        for (kind, object) in offered {
-            match kind {
-                Kind::Server => {}
-                Kind::Tool => snapshot.tools.push(Tool::compile(object)?),
-                Kind::Prompt => snapshot.prompts.push(Prompt::compile(object)?),
-                Kind::Resource => snapshot.resources.push(Resource::compile(object)?),
-            }
+        let mut snapshot = Self::of(server, cluster_domain)?;
+        match snapshot.offer(offered).into_iter().next() {
+            Some(error) => Err(error),
+            None => Ok(snapshot),
         }
-        snapshot.tools.sort_by(|a, b| a.name.cmp(&b.name));
-        snapshot.prompts.sort_by(|a, b| a.name.cmp(&b.name));
-        snapshot.resources.sort_by(|a, b| a.name.cmp(&b.name));
-        Ok(snapshot)
+    }
+
+    /// Compiles a server that offers nothing yet.
+    ///
+    /// # Errors
+    /// As [`Snapshot::compile`].
+    pub fn of(server: &Value, cluster_domain: &str) -> Result<Self, CompileError> {
+        let server = Server::compile(server, cluster_domain)?;
+        Ok(Self { server, tools: Vec::new(), prompts: Vec::new(), resources: Vec::new() })
+    }
+
+    /// Adds what the server offers, and gives what could not be.
+    pub fn offer<'a>(&mut self, offered: impl IntoIterator<Item = (Kind, &'a Value)>) -> Vec<CompileError> {
+        let mut errors = Vec::new();
+        for (kind, object) in offered {
+            errors.extend(self.add(kind, object).err());
+        }
+        self.tools.sort_by(|a, b| a.name.cmp(&b.name));
+        self.prompts.sort_by(|a, b| a.name.cmp(&b.name));
+        self.resources.sort_by(|a, b| a.name.cmp(&b.name));
+        errors
+    }
+
+    fn add(&mut self, kind: Kind, object: &Value) -> Result<(), CompileError> {
+        match kind {
+            Kind::Server => {}
+            Kind::Tool => self.tools.push(Tool::compile(object)?),
+            Kind::Prompt => self.prompts.push(Prompt::compile(object)?),
+            Kind::Resource => self.resources.push(Resource::compile(object)?),
+        }
+        Ok(())
     }
 }
 
