@@ -1,4 +1,4 @@
-//! Watches of the four kinds and of Services, which keep the catalog.
+//! Watches of the four kinds, and of the Services and Secrets that they name, which keep the catalog.
 //!
 //! Every replica runs them, whoever leads: each answers admission, and a new leader needs no list before it can go on.
 //! Objects are read as raw JSON, so that one whose fields have the wrong types is an entry that breaks rules, and never
@@ -8,16 +8,18 @@ use std::convert::Infallible;
 use std::fmt;
 use std::sync::Arc;
 
-use k8s_openapi::api::core::v1::Service;
+use k8s_openapi::api::core::v1::{Secret, Service};
 use kube::api::{ApiResource, DynamicObject, PartialObjectMeta};
 use kube::runtime::WatchStreamExt as _;
-use kube::runtime::watcher::{Event, watcher};
-use kube::{Api, Client, ResourceExt as _};
+use kube::runtime::watcher::{self, Event};
+use kube::{Api, Client, Resource, ResourceExt};
 use mcp_crds::catalog::{Affected, Catalog, Entry, ObjectKey};
 use mcp_crds::kind::{GROUP, Kind, VERSION};
+use mcp_crds::labels::TOOL_CREDENTIAL;
 use mcp_crds::validate::{self, Operation};
 use mcp_crds::{default, field::Findings};
 use parking_lot::RwLock;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::lists::{Listed, follow, in_pages};
@@ -60,7 +62,7 @@ impl Index {
             plural: kind.plural().into(),
         };
         let api: Api<DynamicObject> = Api::all_with(client, &resource);
-        let events = watcher(api, in_pages()).default_backoff();
+        let events = watcher::watcher(api, in_pages()).default_backoff();
         let (mut relist, index) = (Vec::new(), &self);
         follow(events, listed, |event| match event {
             Event::Init => relist.clear(),
@@ -88,32 +90,59 @@ impl Index {
     /// Watches the names of Services, for ever.
     pub(crate) async fn watch_services(self, client: Client, listed: Listed) -> Infallible {
         let api: Api<PartialObjectMeta<Service>> = Api::all(client);
-        let events = watcher(api, in_pages()).default_backoff();
+        self.watch_names(api, in_pages(), listed, |catalog, change| match change {
+            Names::All(services) => catalog.reset_services(services.iter().map(pair)),
+            Names::Here(namespace, name) => catalog.apply_service(&namespace, &name),
+            Names::Gone(namespace, name) => {
+                let mut affected = catalog.delete_service(&namespace, &name);
+                // A server that found its name taken can have it now.
+                let server = ObjectKey::new(Kind::Server, namespace.as_str(), name.as_str());
+                affected.extend(catalog.get(&server).is_some().then_some(server));
+                affected
+            }
+        })
+        .await
+    }
+
+    /// Watches the names of the Secrets whose owners consent to their being sent as headers, for ever. What is in them
+    /// is not asked for.
+    pub(crate) async fn watch_credentials(self, client: Client, listed: Listed) -> Infallible {
+        let api: Api<PartialObjectMeta<Secret>> = Api::all(client);
+        let consenting = in_pages().labels(&format!("{TOOL_CREDENTIAL}=true"));
+        self.watch_names(api, consenting, listed, |catalog, change| match change {
+            Names::All(secrets) => catalog.reset_credentials(secrets.iter().map(pair)),
+            Names::Here(namespace, name) => catalog.apply_credential(&namespace, &name),
+            Names::Gone(namespace, name) => catalog.delete_credential(&namespace, &name),
+        })
+        .await
+    }
+
+    async fn watch_names<K>(
+        self,
+        api: Api<PartialObjectMeta<K>>,
+        config: watcher::Config,
+        listed: Listed,
+        apply: impl Fn(&mut Catalog, Names<'_>) -> Affected,
+    ) -> Infallible
+    where
+        PartialObjectMeta<K>: Resource + DeserializeOwned + Clone + fmt::Debug + Send + 'static,
+    {
+        let events = watcher::watcher(api, config).default_backoff();
         let (mut relist, index) = (Vec::new(), &self);
-        follow(events, listed, |event: Event<PartialObjectMeta<Service>>| match event {
+        follow(events, listed, |event: Event<PartialObjectMeta<K>>| match event {
             Event::Init => relist.clear(),
-            Event::InitApply(service) => relist.push(name_of(&service)),
+            Event::InitApply(object) => relist.push(name_of(&object)),
             Event::InitDone => {
-                let services = std::mem::take(&mut relist);
-                index.change(|catalog| {
-                    catalog.reset_services(
-                        services.iter().map(|(namespace, name)| (namespace.as_str(), name.as_str())),
-                    )
-                });
+                let list = std::mem::take(&mut relist);
+                index.change(|catalog| apply(catalog, Names::All(&list)));
             }
-            Event::Apply(service) => {
-                let (namespace, name) = name_of(&service);
-                index.change(|catalog| catalog.apply_service(&namespace, &name));
+            Event::Apply(object) => {
+                let (namespace, name) = name_of(&object);
+                index.change(|catalog| apply(catalog, Names::Here(namespace, name)));
             }
-            Event::Delete(service) => {
-                let (namespace, name) = name_of(&service);
-                index.change(|catalog| {
-                    let mut affected = catalog.delete_service(&namespace, &name);
-                    // A server that found its name taken can have it now.
-                    let server = ObjectKey::new(Kind::Server, namespace.as_str(), name.as_str());
-                    affected.extend(catalog.get(&server).is_some().then_some(server));
-                    affected
-                });
+            Event::Delete(object) => {
+                let (namespace, name) = name_of(&object);
+                index.change(|catalog| apply(catalog, Names::Gone(namespace, name)));
             }
         })
         .await
@@ -127,8 +156,19 @@ impl Index {
     }
 }
 
-fn name_of(service: &PartialObjectMeta<Service>) -> (String, String) {
-    (service.namespace().unwrap_or_default(), service.name_any())
+/// What a watch shows of objects of which only the names matter, each with its namespace.
+enum Names<'a> {
+    All(&'a [(String, String)]),
+    Here(String, String),
+    Gone(String, String),
+}
+
+fn name_of(object: &impl ResourceExt) -> (String, String) {
+    (object.namespace().unwrap_or_default(), object.name_any())
+}
+
+fn pair((namespace, name): &(String, String)) -> (&str, &str) {
+    (namespace, name)
 }
 
 /// What the catalog keeps of a watched object.

@@ -1,6 +1,5 @@
 //! The operator's parts, put together: watches feed the catalog, the catalog feeds the queue, and whoever leads drains it.
 
-use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -14,7 +13,7 @@ use tracing::{Span, error, info_span, warn};
 
 use crate::admission;
 use crate::children::{self, ChildKind, Children};
-use crate::cli::run::RunArgs;
+use crate::cli::run::{ReconcileArgs, RunArgs};
 use crate::index::Index;
 use crate::lists::Lists;
 use crate::metrics::{Outcome as Ended, Reconciles};
@@ -48,7 +47,7 @@ pub(crate) async fn attach(runtime: &mut Runtime, args: &RunArgs) -> anyhow::Res
     let children = watch_children(runtime, &queue, &lists);
     let pods = watch_pods(runtime, &queue, &lists);
     let own = admission::attach(runtime, args, Arc::clone(&catalog)).await?;
-    reconcile_when_leading(runtime, args.reconcile.concurrency, queue, lists, catalog, children, pods);
+    reconcile_when_leading(runtime, &args.reconcile, queue, lists, catalog, children, pods);
     Ok(own)
 }
 
@@ -74,6 +73,11 @@ fn watch_catalog(runtime: &mut Runtime, queue: &WorkQueue<ObjectKey>, lists: &Li
     let services =
         index.clone().watch_services(runtime.client(), lists.add(&runtime.readiness, "watch-services"));
     runtime.spawn_watch("watch-services", async { Ok::<_, std::convert::Infallible>(services.await) });
+    let listed = lists.add(&runtime.readiness, "watch-tool-credentials");
+    let credentials = index.clone().watch_credentials(runtime.client(), listed);
+    runtime.spawn_watch("watch-tool-credentials", async {
+        Ok::<_, std::convert::Infallible>(credentials.await)
+    });
     let catalog = index.catalog();
     let (counted, settled) = (Arc::clone(&catalog), Arc::clone(&catalog));
     runtime.metrics.watch_catalog(move |kind| counted.read().count(kind));
@@ -105,7 +109,7 @@ fn watch_pods(runtime: &mut Runtime, queue: &WorkQueue<ObjectKey>, lists: &Lists
 
 fn reconcile_when_leading(
     runtime: &mut Runtime,
-    concurrency: NonZeroUsize,
+    args: &ReconcileArgs,
     queue: WorkQueue<ObjectKey>,
     lists: Lists,
     catalog: Arc<RwLock<Catalog>>,
@@ -113,6 +117,7 @@ fn reconcile_when_leading(
     pods: Arc<Pods>,
 ) {
     let probes = probe_when_leading(runtime, &queue);
+    let (concurrency, gateway_image) = (args.concurrency, Arc::from(args.gateway_image.as_str()));
     let (client, drain, passes) = (runtime.client(), runtime.drain(), runtime.metrics.reconciles());
     runtime.spawn_writer("reconcile", move |leadership| async move {
         let (recorder, occurrences) = recorder::recorder();
@@ -124,6 +129,7 @@ fn reconcile_when_leading(
             children,
             probes,
             pods: Arc::clone(&pods),
+            gateway_image,
             recorder,
             may_write: Arc::clone(&may_write),
             clock: Arc::new(Timestamp::now),

@@ -10,6 +10,12 @@ use kube::api::ApiResource;
 pub enum ChildKind {
     /// Settings and catalog.
     ConfigMap,
+    /// Who a gateway's pods are.
+    ServiceAccount,
+    /// What they may read.
+    Role,
+    /// That it is they who may.
+    RoleBinding,
     /// Who may reach the pods, and whom they may.
     NetworkPolicy,
     /// In front of the pods.
@@ -29,8 +35,11 @@ type Parts = (&'static str, &'static str, &'static str, &'static str);
 
 impl ChildKind {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 10] = [
         Self::ConfigMap,
+        Self::ServiceAccount,
+        Self::Role,
+        Self::RoleBinding,
         Self::NetworkPolicy,
         Self::Service,
         Self::Deployment,
@@ -44,6 +53,9 @@ impl ChildKind {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::ConfigMap => "ConfigMap",
+            Self::ServiceAccount => "ServiceAccount",
+            Self::Role => "Role",
+            Self::RoleBinding => "RoleBinding",
             Self::NetworkPolicy => "NetworkPolicy",
             Self::Service => "Service",
             Self::Deployment => "Deployment",
@@ -56,6 +68,9 @@ impl ChildKind {
     const fn parts(self) -> Parts {
         match self {
             Self::ConfigMap => ("", "v1", "configmaps", "watch-configmaps"),
+            Self::ServiceAccount => ("", "v1", "serviceaccounts", "watch-serviceaccounts"),
+            Self::Role => ("rbac.authorization.k8s.io", "v1", "roles", "watch-roles"),
+            Self::RoleBinding => ("rbac.authorization.k8s.io", "v1", "rolebindings", "watch-rolebindings"),
             Self::NetworkPolicy => ("networking.k8s.io", "v1", "networkpolicies", "watch-networkpolicies"),
             Self::Service => ("", "v1", "services", "watch-server-services"),
             Self::Deployment => ("apps", "v1", "deployments", "watch-deployments"),

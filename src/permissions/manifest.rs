@@ -161,14 +161,21 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_granted_by_a_wildcard_and_no_secret_without_its_name_but_to_create() {
+    fn nothing_is_granted_by_a_wildcard_and_no_secret_may_be_written_elsewhere() {
         let all = RULES.iter().chain(users::ROLES.iter().flat_map(|role| role.rules));
         for rule in all {
             let words = [rule.resources, rule.verbs, rule.names].concat();
             assert!(!words.is_empty() && !words.iter().any(|word| word.contains('*')), "{rule:?}");
+            for verb in ["escalate", "bind", "impersonate"] {
+                assert!(!rule.verbs.contains(&verb), "{rule:?}");
+            }
             if rule.resources.contains(&"secrets") {
-                assert_eq!(rule.scope, Scope::OwnNamespace);
-                assert!(!rule.names.is_empty() || rule.verbs == ["create"], "{rule:?}");
+                match rule.scope {
+                    Scope::Cluster => assert_eq!(rule.verbs, ["list", "watch"], "{rule:?}"),
+                    Scope::OwnNamespace => {
+                        assert!(!rule.names.is_empty() || rule.verbs == ["create"], "{rule:?}");
+                    }
+                }
             }
         }
     }

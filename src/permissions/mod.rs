@@ -122,6 +122,28 @@ pub const RULES: &[Rule] = &[
         ..CLUSTER
     },
     Rule {
+        resources: &["serviceaccounts"],
+        verbs: KEEP_OR_REMOVE,
+        reason: "Gateways have one each.",
+        ..CLUSTER
+    },
+    Rule {
+        group: "rbac.authorization.k8s.io",
+        resources: &["roles", "rolebindings"],
+        verbs: KEEP_OR_REMOVE,
+        reason: "A gateway may read its own catalog, by name, and the Secrets whose owners consent to that. Nobody can grant \
+                 what he may not do himself, so nothing else can be granted by this.",
+        ..CLUSTER
+    },
+    Rule {
+        resources: &["secrets"],
+        verbs: &["list", "watch"],
+        reason: "The webhook's certificate, which every replica serves; and the names of Secrets whose owners consent, by a \
+                 label, to their being sent as headers. What is in those is not asked for; but gateways, which read it, can \
+                 only be granted what the operator may do.",
+        ..CLUSTER
+    },
+    Rule {
         group: "networking.k8s.io",
         resources: &["ingresses", "networkpolicies"],
         verbs: KEEP_OR_REMOVE,
@@ -174,13 +196,6 @@ pub const RULES: &[Rule] = &[
         resources: &["leases"],
         verbs: &["create"],
         reason: "A request to create has no name that a rule could hold it to.",
-        ..OWN_NAMESPACE
-    },
-    Rule {
-        resources: &["secrets"],
-        names: &[SECRET],
-        verbs: &["list", "watch"],
-        reason: "Every replica serves the certificate that is in there.",
         ..OWN_NAMESPACE
     },
     Rule {

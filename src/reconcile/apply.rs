@@ -17,7 +17,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use tracing::{debug, info};
 
-use super::build::{self, Intent};
+use super::build::{self, Intent, Part};
 use super::error::Answer;
 use super::identity::Identity;
 use super::{Context, Error, MANAGER, drift};
@@ -26,6 +26,10 @@ use crate::children::{ChildKey, ChildKind, Found, Observed, Rollout, Sight};
 /// Holds a Deployment's replicas where an autoscaler decides about them. A field that its only manager no longer applies
 /// would fall back to its default.
 const REPLICAS_MANAGER: &str = "mcp-operator-replicas";
+
+/// Without these, pods would not be what they are meant to be.
+const BEFORE_PODS: [ChildKind; 4] =
+    [ChildKind::ConfigMap, ChildKind::ServiceAccount, ChildKind::Role, ChildKind::RoleBinding];
 
 /// A version that no object has: etcd gives its first write the second. The API server makes an object that is applied
 /// with it where there is none, and refuses where there is one.
@@ -113,7 +117,7 @@ pub(super) async fn children(
 ) -> Result<Applied, Error> {
     let orphans = present.iter().filter(|(key, child)| {
         let is_wanted = wanted.intents.iter().any(|intent| intent.key() == key);
-        !is_wanted && !child.deleting && owner.controls(child)
+        !is_wanted && !wanted.kept.contains(key) && !child.deleting && owner.controls(child)
     });
     // An autoscaler goes before the Deployment's replicas are taken back: the two would fight.
     let (first, last): (Vec<_>, Vec<_>) =
@@ -122,10 +126,16 @@ pub(super) async fn children(
     for (key, child) in first {
         applied.changes.extend(delete(context, key, child).await?);
     }
+    let kept = present.iter().filter(|(key, child)| wanted.kept.contains(key) && owner.controls(child));
+    kept.for_each(|(key, child)| applied.put((key.clone(), Child::Own(Arc::clone(child)))));
     for intent in &wanted.intents {
+        // Gateways would wait for what does not come.
+        if intent.part() == Part::Index && !applied.is_all_own(&[ChildKind::ConfigMap]) {
+            continue;
+        }
         let child = match intent.key().kind {
-            // Its pods would mount somebody else's ConfigMap, or wait for one that does not come.
-            ChildKind::Deployment if !applied.has_settings(wanted) => {
+            // Its pods would mount somebody else's ConfigMap, or wait for one that does not come; or run as somebody else.
+            ChildKind::Deployment if !applied.is_all_own(&BEFORE_PODS) => {
                 context.children.find(intent.key()).map_or(Child::Absent, |found| as_seen(owner, found))
             }
             _ => child(context, owner, intent, &mut applied.changes).await?,
@@ -135,15 +145,17 @@ pub(super) async fn children(
     // What pods may still use goes when they no longer are to.
     if matches!(applied.of(ChildKind::Deployment), Child::Own(_)) {
         for (key, child) in last {
-            applied.changes.extend(delete(context, key, child).await?);
+            let change = delete(context, key, child).await?;
+            applied.changes.extend(change.filter(|_| !build::is_shard(&owner.name, key)));
         }
     }
     Ok(applied)
 }
 
 impl Applied {
-    fn has_settings(&self, wanted: &build::Children) -> bool {
-        wanted.of(ChildKind::ConfigMap).is_none() || matches!(self.of(ChildKind::ConfigMap), Child::Own(_))
+    /// Whether those of these kinds that were written so far are as they should be.
+    fn is_all_own(&self, kinds: &[ChildKind]) -> bool {
+        self.all().all(|(key, child)| !kinds.contains(&key.kind) || matches!(child, Child::Own(_)))
     }
 }
 
@@ -163,7 +175,10 @@ async fn child(
     }
     match target.apply(intent.json(), Precondition::Absent, MANAGER).await {
         Ok(created) => {
-            changes.push(Change::Created(intent.key().clone()));
+            // Shards come and go with what is served.
+            if intent.part() != Part::Shard {
+                changes.push(Change::Created(intent.key().clone()));
+            }
             Ok(Child::Own(created))
         }
         // It is another's, or our own and the watch is late.

@@ -20,10 +20,11 @@ pub(super) enum Type {
     ProbeSucceeded,
     Accepted,
     ServiceResolved,
+    CredentialsResolved,
 }
 
 impl Type {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::Ready,
         Self::DeploymentReady,
         Self::ServiceReady,
@@ -32,6 +33,7 @@ impl Type {
         Self::ProbeSucceeded,
         Self::Accepted,
         Self::ServiceResolved,
+        Self::CredentialsResolved,
     ];
 
     pub(super) const fn as_str(self) -> &'static str {
@@ -44,6 +46,7 @@ impl Type {
             Self::ProbeSucceeded => "ProbeSucceeded",
             Self::Accepted => "Accepted",
             Self::ServiceResolved => "ServiceResolved",
+            Self::CredentialsResolved => "CredentialsResolved",
         }
     }
 }
@@ -73,6 +76,8 @@ pub enum Reason {
     BridgeNotAvailable,
     /// What the server selects is more than a ConfigMap holds.
     CatalogTooLarge,
+    /// The owner of a Secret that the object names has not consented to its being sent.
+    ConsentMissing,
     /// What the container is configured from is not there, or contradicts itself.
     ContainerConfigError,
     /// The process cannot be started.
@@ -87,8 +92,6 @@ pub enum Reason {
     Forbidden,
     /// A container that somebody else has added to the pods does not come up.
     ForeignContainerFailed,
-    /// The gateway that serves where a server has no image is not there.
-    GatewayNotAvailable,
     /// The image cannot be pulled.
     ImagePullFailed,
     /// The object breaks a rule.
@@ -121,7 +124,7 @@ pub enum Reason {
     Refused,
     /// Pods cannot be created.
     ReplicaFailure,
-    /// Every Service that the object names exists.
+    /// Every Service, or Secret, that the object names is there.
     Resolved,
     /// The Deployment was told to have another number of pods.
     Scaled,
@@ -152,6 +155,7 @@ impl Reason {
         Self::Available,
         Self::BridgeNotAvailable,
         Self::CatalogTooLarge,
+        Self::ConsentMissing,
         Self::ContainerConfigError,
         Self::ContainerStartFailed,
         Self::Created,
@@ -159,7 +163,6 @@ impl Reason {
         Self::DuplicateName,
         Self::Forbidden,
         Self::ForeignContainerFailed,
-        Self::GatewayNotAvailable,
         Self::ImagePullFailed,
         Self::Invalid,
         Self::InvalidImageName,
@@ -202,6 +205,7 @@ impl Reason {
             Self::Available => "Available",
             Self::BridgeNotAvailable => "BridgeNotAvailable",
             Self::CatalogTooLarge => "CatalogTooLarge",
+            Self::ConsentMissing => "ConsentMissing",
             Self::ContainerConfigError => "ContainerConfigError",
             Self::ContainerStartFailed => "ContainerStartFailed",
             Self::Created => "Created",
@@ -209,7 +213,6 @@ impl Reason {
             Self::DuplicateName => "DuplicateName",
             Self::Forbidden => "Forbidden",
             Self::ForeignContainerFailed => "ForeignContainerFailed",
-            Self::GatewayNotAvailable => "GatewayNotAvailable",
             Self::ImagePullFailed => "ImagePullFailed",
             Self::Invalid => "Invalid",
             Self::InvalidImageName => "InvalidImageName",

@@ -1,5 +1,6 @@
 //! Everything that a pass over a server needs to know, from memory: one look at the catalog, and the children as watched.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use mcp_crds::catalog::{self, Catalog, Conflict, Id, ObjectKey};
@@ -30,6 +31,8 @@ pub(crate) struct Offered {
     pub(crate) served: Vec<Offer>,
     /// What it leaves out because something older has the same name, by kind and name.
     pub(crate) left_out: Vec<(Id, Conflict)>,
+    /// The Secrets that it is to send as headers and whose owners consent, by name.
+    pub(crate) credentials: BTreeSet<Box<str>>,
 }
 
 /// A tool, prompt or resource.
@@ -59,7 +62,10 @@ fn offered(catalog: &Catalog, key: &ObjectKey) -> Offered {
     let offers = catalog::settle(index, selector);
     let offer =
         |entry: &catalog::Entry| Offer { id: entry.key.id.clone(), document: Arc::clone(&entry.document) };
+    let secrets = offers.served.iter().flat_map(|entry| &entry.secrets);
+    let credentials = secrets.filter(|name| catalog.has_credential(&key.namespace, name)).cloned().collect();
     Offered {
+        credentials,
         served: offers.served.into_iter().map(offer).collect(),
         left_out: offers.left_out.into_iter().map(|(entry, why)| (entry.key.id.clone(), why)).collect(),
     }

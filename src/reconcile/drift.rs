@@ -107,7 +107,8 @@ fn merge_keys(kind: ChildKind, field: &str) -> Option<&'static [&'static str]> {
 /// Whether the API server fills in fields of elements of lists that have one owner as a whole. In the kinds where it does not,
 /// a field that such an element has beyond the intent changes what the operator says.
 fn may_have_more(kind: ChildKind) -> bool {
-    !matches!(kind, ChildKind::NetworkPolicy | ChildKind::Ingress | ChildKind::HorizontalPodAutoscaler)
+    use ChildKind::{HorizontalPodAutoscaler, Ingress, NetworkPolicy, Role, RoleBinding};
+    !matches!(kind, NetworkPolicy | Ingress | HorizontalPodAutoscaler | Role | RoleBinding)
 }
 
 /// Maps that have one owner as a whole (`x-kubernetes-map-type: atomic`): there a member that somebody added changes what

@@ -82,7 +82,7 @@ pub(crate) fn offered(objects: &[(Kind, Value)]) -> Offered {
         id: Id { kind: *kind, name: document["metadata"]["name"].as_str().unwrap().into() },
         document: Arc::from(document.to_string()),
     };
-    Offered { served: objects.iter().map(offer).collect(), left_out: Vec::new() }
+    Offered { served: objects.iter().map(offer).collect(), ..Offered::default() }
 }
 
 /// A Deployment of `wanted` replicas, of which `available` are.

@@ -54,6 +54,8 @@ pub struct Context {
     pub probes: Arc<Probes>,
     /// Why their pods do not come up, as watched.
     pub pods: Arc<Pods>,
+    /// What runs where a server has no image of its own.
+    pub gateway_image: Arc<str>,
     /// Where is told what happened, for people.
     pub recorder: Recorder,
     /// Whether this replica may write. Asked before every write.

@@ -9,6 +9,7 @@ use mcp_crds::catalog::{self, Catalog, Conflict, Entry, Id, Index, ObjectKey};
 use mcp_crds::default;
 use mcp_crds::field::{FieldError, FieldPath};
 use mcp_crds::kind::Kind;
+use mcp_crds::labels::TOOL_CREDENTIAL;
 use mcp_crds::v1alpha1::OfferStatus;
 use mcp_crds::validate::{self, Operation};
 use serde::Deserialize;
@@ -37,6 +38,8 @@ struct Standing {
     lost: Vec<(Arc<str>, Conflict)>,
     services: Vec<Box<str>>,
     missing_services: Vec<Box<str>>,
+    secrets: Vec<Box<str>>,
+    withheld_secrets: Vec<Box<str>>,
 }
 
 pub(super) async fn reconcile(key: &ObjectKey, context: &Context) -> Result<Outcome, Error> {
@@ -97,9 +100,13 @@ impl Standing {
             lost: Vec::new(),
             services: entry.services.clone(),
             missing_services: Vec::new(),
+            secrets: entry.secrets.clone(),
+            withheld_secrets: Vec::new(),
         };
         let missing = entry.services.iter().filter(|name| !catalog.has_service(&key.namespace, name));
         standing.missing_services.extend(missing.cloned());
+        let withheld = entry.secrets.iter().filter(|name| !catalog.has_credential(&key.namespace, name));
+        standing.withheld_secrets.extend(withheld.cloned());
         if entry.valid {
             standing.settle(index, entry);
         }
@@ -129,8 +136,10 @@ fn status(
     let generation = standing.identity.generation;
     let accepted = accepted(standing, errors).condition(Type::Accepted, generation, before, now);
     let resolved = resolved(standing).map(|it| it.condition(Type::ServiceResolved, generation, before, now));
+    let credentials =
+        credentials(standing).map(|it| it.condition(Type::CredentialsResolved, generation, before, now));
     OfferStatus {
-        conditions: [accepted].into_iter().chain(resolved).collect(),
+        conditions: [accepted].into_iter().chain(resolved).chain(credentials).collect(),
         servers: standing.servers.iter().take(MAX_SERVERS).map(ToString::to_string).collect(),
         server_count: i32::try_from(standing.servers.len()).unwrap_or(i32::MAX),
         variables: summary.variables,
@@ -189,6 +198,23 @@ fn resolved(standing: &Standing) -> Option<Verdict> {
         missing => Verdict::no(
             Reason::ServiceNotFound,
             format!("Services \"{}\" do not exist in namespace \"{namespace}\"", missing.join("\", \"")),
+        ),
+    })
+}
+
+/// `None` for what sends no Secret.
+fn credentials(standing: &Standing) -> Option<Verdict> {
+    if standing.secrets.is_empty() {
+        return None;
+    }
+    let namespace = &standing.identity.namespace;
+    let labelled = format_args!("in namespace \"{namespace}\" with the label {TOOL_CREDENTIAL}: \"true\"");
+    Some(match standing.withheld_secrets.as_slice() {
+        [] => Verdict::yes(Reason::Resolved, "every Secret that its headers name may be sent"),
+        [one] => Verdict::no(Reason::ConsentMissing, format!("there is no Secret \"{one}\" {labelled}")),
+        withheld => Verdict::no(
+            Reason::ConsentMissing,
+            format!("there are no Secrets \"{}\" {labelled}", withheld.join("\", \"")),
         ),
     })
 }

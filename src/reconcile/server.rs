@@ -32,30 +32,25 @@ const REFUSED: Duration = Duration::from_secs(300);
 pub(super) enum Plan {
     /// It breaks rules. Its children stay as they are.
     Invalid(Invalid),
-    /// It has no image, and nothing runs yet where there is none.
-    WithoutImage(ValidServer),
-    /// It runs its image.
-    Image(ValidServer, Box<Children>),
+    /// It runs, or is to.
+    Valid(Box<ValidServer>, Box<Children>),
 }
 
 impl Plan {
-    pub(super) fn new(identity: &Identity, document: &Value, offered: &Offered) -> Self {
+    pub(super) fn new(identity: &Identity, document: &Value, offered: &Offered, gateway_image: &str) -> Self {
         match ValidServer::new(identity, document) {
             Err(invalid) => Self::Invalid(invalid),
-            Ok(server) => match &server.spec().image {
-                None => Self::WithoutImage(server),
-                Some(image) => {
-                    let children = Box::new(build::image_server(&server, image, offered));
-                    Self::Image(server, children)
-                }
-            },
+            Ok(server) => {
+                let children = Box::new(build::server(&server, gateway_image, offered));
+                Self::Valid(Box::new(server), children)
+            }
         }
     }
 
-    pub(super) const fn server(&self) -> Option<&ValidServer> {
+    pub(super) fn server(&self) -> Option<&ValidServer> {
         match self {
             Self::Invalid(_) => None,
-            Self::WithoutImage(server) | Self::Image(server, _) => Some(server),
+            Self::Valid(server, _) => Some(server),
         }
     }
 }
@@ -81,14 +76,14 @@ pub(super) async fn reconcile(key: &ObjectKey, context: &Context) -> Result<Outc
         finalize::release(context, &identity, &document).await?;
         return Ok(Outcome::AwaitChange);
     }
-    let plan = Plan::new(&identity, &document, &offered);
+    let plan = Plan::new(&identity, &document, &offered, &context.gateway_image);
     // What breaks rules may not take any write but that of its status.
     if plan.server().is_some() {
         finalize::keep(context, &identity, &document).await?;
     }
     let children = match &plan {
-        Plan::Image(_, wanted) => apply::children(context, &identity, wanted, &present).await?,
-        Plan::Invalid(_) | Plan::WithoutImage(_) => Applied::untouched(&identity, present),
+        Plan::Valid(_, wanted) => apply::children(context, &identity, wanted, &present).await?,
+        Plan::Invalid(_) => Applied::untouched(&identity, present),
     };
     let told = tell::changes(&identity, &children.changes);
     told.into_iter().for_each(|occurrence| context.recorder.record(occurrence));

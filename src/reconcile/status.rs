@@ -3,12 +3,11 @@
 use std::fmt::Write as _;
 
 use jiff::Timestamp;
-use mcp_crds::kind::Kind;
-use mcp_crds::v1alpha1::{self, MCPServerSpec, MCPServerStatus, Phase, ProbeType, Transport};
+use mcp_crds::snapshot::{self, MAX_SHARDS};
+use mcp_crds::v1alpha1::{self, MCPServerSpec, MCPServerStatus, Phase, Transport};
 
 use super::apply::{Applied, Child};
-use super::build::config::CatalogFile;
-use super::build::{ingress, labels};
+use super::build::{CatalogState, ingress, labels};
 use super::condition::{Reason, Type, Verdict, own, whole_seconds};
 use super::dereference::Offered;
 use super::identity::Identity;
@@ -80,22 +79,38 @@ fn describe(facts: &Facts<'_>, stored: &MCPServerStatus) -> MCPServerStatus {
         // What runs goes on as it was described, until the object is valid again.
         None => own_part(stored.clone()),
     };
-    if let Plan::Image(_, built) = facts.plan
-        && let CatalogFile::Written { revision } = &built.catalog
-    {
-        let count = |kind| {
-            let offers = facts.offered.served.iter().filter(|offer| offer.id.kind == kind).count();
-            i32::try_from(offers).unwrap_or(i32::MAX)
-        };
-        status.tools = count(Kind::Tool);
-        status.prompts = count(Kind::Prompt);
-        status.resources = count(Kind::Resource);
-        status.catalog_revision = Some(revision.clone());
+    match facts.plan {
+        Plan::Valid(_, built) => catalog(&built.catalog, facts, stored, &mut status),
+        Plan::Invalid(_) => {}
     }
     let rollout = facts.children.rollout();
     status.replicas = rollout.map_or(0, |rollout| rollout.replicas);
     status.ready_replicas = rollout.map_or(0, |rollout| rollout.ready);
     status
+}
+
+/// What is being served.
+fn catalog(state: &CatalogState, facts: &Facts<'_>, stored: &MCPServerStatus, status: &mut MCPServerStatus) {
+    match state {
+        CatalogState::Written { revision, counts, .. } => {
+            (status.tools, status.prompts, status.resources) =
+                (counts.tools, counts.prompts, counts.resources);
+            status.catalog_revision = Some(revision.clone());
+        }
+        // The last one that was not too large.
+        CatalogState::TooLarge { .. } if serves_an_earlier_catalog(facts) => {
+            (status.tools, status.prompts, status.resources) =
+                (stored.tools, stored.prompts, stored.resources);
+            status.catalog_revision.clone_from(&stored.catalog_revision);
+        }
+        CatalogState::TooLarge { .. } | CatalogState::NotWanted => {}
+    }
+}
+
+/// Whether a gateway has a catalog that was written before.
+fn serves_an_earlier_catalog(facts: &Facts<'_>) -> bool {
+    let index = snapshot::name(&facts.identity.name);
+    facts.children.all().any(|(key, child)| *key.name == *index && matches!(child, Child::Own(_)))
 }
 
 fn address(identity: &Identity, spec: &MCPServerSpec) -> MCPServerStatus {
@@ -117,39 +132,41 @@ fn reachable(spec: &MCPServerSpec) -> bool {
 fn configuration(facts: &Facts<'_>) -> Verdict {
     let (server, built) = match facts.plan {
         Plan::Invalid(Invalid(errors)) => return Verdict::no(Reason::Invalid, errors.clone()),
-        Plan::WithoutImage(server) => {
-            return Verdict::yes(Reason::Valid, notes(server.spec(), facts.offered));
-        }
-        Plan::Image(server, built) => (server, built),
+        Plan::Valid(server, built) => (server, built),
     };
-    match (facts.children.of(ChildKind::ConfigMap), &built.catalog) {
-        (Child::Own(_) | Child::Absent, CatalogFile::TooLarge { bytes }) => Verdict::no(
+    let config_maps = facts.children.all().filter(|(key, _)| key.kind == ChildKind::ConfigMap);
+    if let Some(trouble) = config_maps.filter_map(|(key, child)| trouble(key.kind, child)).next() {
+        return trouble;
+    }
+    match &built.catalog {
+        CatalogState::TooLarge { bytes } if server.gateway().is_some() => {
+            let more = if serves_an_earlier_catalog(facts) { "; what was served before stays" } else { "" };
+            Verdict::no(
+                Reason::CatalogTooLarge,
+                format!("the catalog would be {bytes} bytes, more than {MAX_SHARDS} ConfigMaps hold{more}"),
+            )
+        }
+        CatalogState::TooLarge { bytes } => Verdict::no(
             Reason::CatalogTooLarge,
             format!("catalog.json would be {bytes} bytes, more than a ConfigMap holds, and is left out"),
         ),
-        (Child::Own(_) | Child::Absent, _) => {
-            Verdict::yes(Reason::Valid, notes(server.spec(), facts.offered))
-        }
-        (other, _) => trouble(ChildKind::ConfigMap, other)
-            .unwrap_or_else(|| Verdict::yes(Reason::Valid, notes(server.spec(), facts.offered))),
+        CatalogState::Written { left_out, .. } => Verdict::yes(Reason::Valid, notes(facts.offered, left_out)),
+        CatalogState::NotWanted => Verdict::yes(Reason::Valid, notes(facts.offered, &[])),
     }
 }
 
 /// What is valid, and may still not be what its author expects.
-fn notes(spec: &MCPServerSpec, offered: &Offered) -> String {
+fn notes(offered: &Offered, not_compiled: &[String]) -> String {
     let mut notes = "the object keeps every rule".to_owned();
-    if spec.transport != Transport::Stdio
-        && spec.probes.as_ref().is_some_and(|probes| probes.type_ == ProbeType::Mcp)
-    {
-        notes
-            .push_str("; probes of type MCP need the gateway's binary, until then the port is probed by TCP");
-    }
     for (id, conflict) in offered.left_out.iter().take(3) {
         let (noun, value) = (conflict.claim.noun(), conflict.claim.value());
         let _ = write!(notes, "; {id} is left out, as {noun} \"{value}\" is {}'s", conflict.winner);
     }
     if let Some(more) = offered.left_out.len().checked_sub(3).filter(|more| *more > 0) {
         let _ = write!(notes, "; {more} more are left out");
+    }
+    for why in not_compiled.iter().take(3) {
+        let _ = write!(notes, "; {why}, and is left out");
     }
     notes
 }
@@ -245,15 +262,14 @@ fn ready(facts: &Facts<'_>, conditions: &[(Type, Verdict)]) -> (Verdict, Phase) 
     let find =
         |type_| conditions.iter().find(|(found, _)| *found == type_).map(|(_, verdict)| verdict.clone());
     let configuration = find(Type::ConfigurationValid);
-    if let Some(wrong) =
-        configuration.filter(|verdict| !verdict.holds && verdict.reason != Reason::CatalogTooLarge)
-    {
+    let is_fatal = |verdict: &Verdict| {
+        let image = facts.plan.server().is_some_and(|server| server.gateway().is_none());
+        let goes_on = image || serves_an_earlier_catalog(facts);
+        !verdict.holds && (verdict.reason != Reason::CatalogTooLarge || !goes_on)
+    };
+    if let Some(wrong) = configuration.filter(is_fatal) {
         return (wrong, Phase::Failed);
     }
-    let Plan::Image(server, _) = facts.plan else {
-        let message = "a server without an image is served by the gateway, which this version of the operator does not run";
-        return (Verdict::no(Reason::GatewayNotAvailable, message), Phase::Pending);
-    };
     if let Some(trouble) = facts.children.all().find_map(|(key, child)| trouble(key.kind, child)) {
         return (trouble, Phase::Failed);
     }
@@ -261,7 +277,9 @@ fn ready(facts: &Facts<'_>, conditions: &[(Type, Verdict)]) -> (Verdict, Phase) 
     if phase != Phase::Ready {
         return (Verdict { holds: false, ..deployment }, phase);
     }
-    let spec = server.spec();
+    let Some(spec) = facts.plan.server().map(super::validate::ValidServer::spec) else {
+        return (deployment, phase);
+    };
     if spec.transport == Transport::Stdio && !spec.command.is_empty() {
         let message = "the process runs, and nobody can reach it: a stdio server is reached over the bridge, which this version of the operator does not run";
         return (Verdict::no(Reason::BridgeNotAvailable, message), Phase::Pending);

@@ -1,12 +1,13 @@
 //! Which requests a pass makes.
 
 mod cluster;
+mod gateway;
 mod probing;
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use cluster::{Cluster, failure, lines, stored};
+use cluster::{Call, Cluster, failure, lines, stored};
 use mcp_crds::kind::Kind;
 use serde_json::{Value, json};
 
@@ -292,15 +293,6 @@ async fn an_object_that_takes_no_server_side_apply_is_told_by_a_patch() {
     assert_eq!(lines(&calls), [STATUS, STATUS]);
     assert_eq!(calls[1].body, json!({"status": calls[0].body["status"]}));
     assert_eq!(calls[1].body["status"]["conditions"][3]["reason"], "Invalid");
-}
-
-#[tokio::test]
-async fn a_server_without_an_image_gets_no_children_yet() {
-    let cluster = Cluster::with(&mk_server(json!({"toolSelector": {}})));
-    let (outcome, calls) = cluster.pass().await;
-    assert_eq!(outcome.unwrap(), Outcome::AwaitChange);
-    assert_eq!(lines(&calls), [STATUS]);
-    assert_eq!(calls[0].body["status"]["conditions"][0]["reason"], "GatewayNotAvailable");
 }
 
 #[tokio::test]

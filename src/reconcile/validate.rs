@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use mcp_crds::field::{FieldError, FieldPath, Findings, Segment};
 use mcp_crds::kind::Kind;
+use mcp_crds::snapshot::{self, Snapshot};
 use mcp_crds::v1alpha1::{ConfigValue, MCPServer, MCPServerSpec};
 use mcp_crds::validate::{self, Operation};
 use mcp_crds::{default, field};
@@ -13,12 +14,16 @@ use super::build::RESERVED_VOLUMES;
 use super::build::config::{CONFIG_JSON, MAX_CONFIG_MAP};
 use super::identity::Identity;
 
+/// The cluster's DNS domain, as nearly every cluster has it.
+pub(crate) const CLUSTER_DOMAIN: &str = "cluster.local";
+
 /// A server that keeps every rule. There is no other way to one than [`ValidServer::new`].
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct ValidServer {
     identity: Identity,
     spec: MCPServerSpec,
     config_json: Option<String>,
+    gateway: Option<snapshot::Server>,
 }
 
 /// Why a server is not valid: every error, in Kubernetes' form, bounded.
@@ -40,6 +45,11 @@ impl ValidServer {
         if !findings.errors.is_empty() {
             return Err(Invalid(sentence(&findings.errors)));
         }
+        let gateway = match object.pointer("/spec/image") {
+            None | Some(Value::Null) => Some(Snapshot::of(&object, CLUSTER_DOMAIN)),
+            Some(_) => None,
+        };
+        let gateway = gateway.transpose().map_err(|error| Invalid(field::on_one_line(&error.to_string())))?;
         let server: MCPServer = serde_json::from_value(object).map_err(|error| {
             Invalid(format!(
                 "the object is not what the CustomResourceDefinition says: {}",
@@ -47,7 +57,12 @@ impl ValidServer {
             ))
         })?;
         let config_json = config_json(&server.spec.config).map_err(|error| Invalid(error.to_string()))?;
-        Ok(Self { identity: identity.clone(), spec: server.spec, config_json })
+        Ok(Self {
+            identity: identity.clone(),
+            spec: server.spec,
+            config_json,
+            gateway: gateway.map(|snapshot| snapshot.server),
+        })
     }
 
     /// Which server it is.
@@ -58,6 +73,11 @@ impl ValidServer {
     /// Its spec, with defaults.
     pub(crate) const fn spec(&self) -> &MCPServerSpec {
         &self.spec
+    }
+
+    /// What the gateway has to know, where it serves in place of an image.
+    pub(crate) const fn gateway(&self) -> Option<&snapshot::Server> {
+        self.gateway.as_ref()
     }
 
     /// `config.json`, where there are settings.

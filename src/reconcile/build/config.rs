@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::digest::fingerprint;
-use super::{Intent, json, metadata, text};
+use super::{CatalogState, Counts, Intent, json, metadata, text};
 use crate::children::ChildKind;
 use crate::reconcile::dereference::{Offer, Offered};
 use crate::reconcile::validate::ValidServer;
@@ -21,50 +21,53 @@ pub const CATALOG_JSON: &str = "catalog.json";
 /// What the API server lets the keys and values of a ConfigMap come to, in bytes.
 pub const MAX_CONFIG_MAP: usize = 1024 * 1024;
 
-/// What became of `catalog.json`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum CatalogFile {
-    /// The server selects nothing.
-    NotWanted,
-    /// It is in the ConfigMap; `revision` is its fingerprint.
-    Written { revision: String },
-    /// It would be this large, and is left out: half a catalog would look like a whole one.
-    TooLarge { bytes: usize },
-}
-
 /// Name of the ConfigMap of a server.
 pub(crate) fn config_map_name(server: &str) -> String {
     format!("{server}-config")
 }
 
-/// The ConfigMap, where there is something to put in it. Whether there is one follows from the server alone, and not
-/// from what it selects, as the pods mount it.
-pub(super) fn build(server: &ValidServer, offered: &Offered) -> (Option<Intent>, CatalogFile) {
-    let mut data = BTreeMap::new();
-    if let Some(config) = server.config_json() {
-        data.insert(CONFIG_JSON.to_owned(), config.to_owned());
+/// The ConfigMap of a server with an image, where there is something to put in it. Whether there is one follows from the server
+/// alone, and not from what it selects, as the pods mount it.
+pub(super) fn with_catalog(server: &ValidServer, offered: &Offered) -> (Option<Intent>, CatalogState) {
+    let mut data = settings(server);
+    if server.spec().tool_selector.is_none() {
+        return (config_map(server, data), CatalogState::NotWanted);
     }
-    let selects = server.spec().tool_selector.is_some();
-    if data.is_empty() && !selects {
-        return (None, CatalogFile::NotWanted);
+    let catalog = add_catalog(&mut data, offered);
+    (config_map(server, data), catalog)
+}
+
+/// The ConfigMap of a server whose catalog is elsewhere, where it has settings.
+pub(super) fn without_catalog(server: &ValidServer) -> Option<Intent> {
+    config_map(server, settings(server))
+}
+
+fn settings(server: &ValidServer) -> BTreeMap<String, String> {
+    server.config_json().map(|config| (CONFIG_JSON.to_owned(), config.to_owned())).into_iter().collect()
+}
+
+fn config_map(server: &ValidServer, data: BTreeMap<String, String>) -> Option<Intent> {
+    if data.is_empty() && (server.gateway().is_some() || server.spec().tool_selector.is_none()) {
+        return None;
     }
-    let catalog = if selects { add_catalog(&mut data, offered) } else { CatalogFile::NotWanted };
     let name = config_map_name(&server.identity().name);
     let config_map =
         ConfigMap { metadata: metadata(server, &name), data: Some(data), ..ConfigMap::default() };
-    (Some(Intent::new(ChildKind::ConfigMap, server, &name, json(&config_map))), catalog)
+    Some(Intent::new(ChildKind::ConfigMap, server, &name, json(&config_map)))
 }
 
-fn add_catalog(data: &mut BTreeMap<String, String>, offered: &Offered) -> CatalogFile {
-    let text = text(&Catalog::new(offered));
+fn add_catalog(data: &mut BTreeMap<String, String>, offered: &Offered) -> CatalogState {
+    let catalog = Catalog::new(offered);
+    let text = text(&catalog);
     let others: usize = data.iter().map(|(key, value)| key.len() + value.len()).sum();
     let bytes = text.len();
     if others + CATALOG_JSON.len() + bytes > MAX_CONFIG_MAP {
-        return CatalogFile::TooLarge { bytes };
+        return CatalogState::TooLarge { bytes };
     }
     let revision = fingerprint(text.as_bytes());
+    let counts = Counts::new(catalog.tools.len(), catalog.prompts.len(), catalog.resources.len());
     data.insert(CATALOG_JSON.to_owned(), text);
-    CatalogFile::Written { revision }
+    CatalogState::Written { revision, counts, left_out: Vec::new() }
 }
 
 /// `catalog.json`: the `spec` of each object that the server is to offer, by the objects' names.

@@ -5,21 +5,19 @@ use std::collections::BTreeMap;
 use k8s_openapi::api::apps::v1::{Deployment, DeploymentSpec};
 use k8s_openapi::api::core::v1::{
     Capabilities, ConfigMapVolumeSource, Container, ContainerPort, EmptyDirVolumeSource, EnvVar,
-    EnvVarSource, HTTPGetAction, ObjectFieldSelector, PodSecurityContext, PodSpec, PodTemplateSpec, Probe,
-    ResourceRequirements, SeccompProfile, SecurityContext, TCPSocketAction, TopologySpreadConstraint, Volume,
-    VolumeMount,
+    EnvVarSource, ObjectFieldSelector, PodSecurityContext, PodSpec, PodTemplateSpec, ResourceRequirements,
+    SeccompProfile, SecurityContext, TopologySpreadConstraint, Volume, VolumeMount,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
-use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
-use mcp_crds::v1alpha1::{self, MCPServerSpec, ProbeType, Probes, Resources, Transport};
+use mcp_crds::v1alpha1::{self, Resources, Transport};
 use mcp_crds::validate::name::is_env_identifier;
 use serde_json::Value;
 
 use super::config::{CONFIG_JSON, config_map_name};
 use super::digest::fingerprint;
 use super::service::PORT;
-use super::{Intent, json, labels, metadata, object_at};
+use super::{Intent, gateway, json, labels, metadata, object_at, probes};
 use crate::children::ChildKind;
 use crate::reconcile::validate::ValidServer;
 
@@ -30,11 +28,13 @@ pub const CONFIG_DIRECTORY: &str = "/etc/mcp";
 const TMP: &str = "/tmp";
 
 /// Names of volumes that a user's own may not have.
-pub(crate) const RESERVED_VOLUMES: [&str; 2] = [CONFIG_VOLUME, TMP_VOLUME];
+pub(crate) const RESERVED_VOLUMES: [&str; 4] =
+    [CONFIG_VOLUME, TMP_VOLUME, gateway::CATALOG_VOLUME, probes::VOLUME];
 const CONFIG_VOLUME: &str = "mcp-config";
 const TMP_VOLUME: &str = "mcp-tmp";
 
-pub(super) fn build(server: &ValidServer, image: &str, has_config_map: bool) -> Intent {
+/// The Deployment of a server, which runs its image, or the gateway's where it has none.
+pub(super) fn build(server: &ValidServer, gateway_image: &str, has_config_map: bool) -> Intent {
     let name = &server.identity().name;
     let spec = server.spec();
     let mounts = Mounts::new(server, has_config_map);
@@ -45,7 +45,7 @@ pub(super) fn build(server: &ValidServer, image: &str, has_config_map: bool) -> 
             selector: pod_selector(name),
             template: PodTemplateSpec {
                 metadata: Some(pod_metadata(server)),
-                spec: Some(pod(server, container(server, image, mounts.mounts))),
+                spec: Some(pod(server, gateway_image, mounts.mounts)),
             },
             ..DeploymentSpec::default()
         }),
@@ -89,11 +89,16 @@ fn pod_metadata(server: &ValidServer) -> ObjectMeta {
     }
 }
 
-fn pod(server: &ValidServer, container: Container) -> PodSpec {
+fn pod(server: &ValidServer, gateway_image: &str, mounts: Vec<VolumeMount>) -> PodSpec {
     let spec = server.spec();
+    let (image, account) = match &spec.image {
+        Some(image) => (image.as_str(), spec.service_account.clone()),
+        None => (gateway_image, Some(gateway::service_account(server))),
+    };
     PodSpec {
-        containers: vec![container],
-        service_account_name: spec.service_account.clone(),
+        init_containers: probes::needs_binary(spec).then(|| vec![probes::install(spec, gateway_image)]),
+        containers: vec![container(server, image, mounts)],
+        service_account_name: account,
         image_pull_secrets: given(&spec.image_pull_secrets),
         node_selector: Some(spec.node_selector.clone()).filter(|selector| !selector.is_empty()),
         tolerations: given(&spec.tolerations),
@@ -128,21 +133,31 @@ fn spread(server: &ValidServer) -> Vec<TopologySpreadConstraint> {
 
 fn container(server: &ValidServer, image: &str, mounts: Vec<VolumeMount>) -> Container {
     let spec = server.spec();
-    let (liveness_probe, readiness_probe) = probes(spec);
+    let (liveness_probe, readiness_probe) = probes::build(spec);
+    let is_gateway = server.gateway().is_some();
+    let mut ports = vec![ContainerPort {
+        name: Some(PORT.to_owned()),
+        container_port: spec.port,
+        protocol: Some("TCP".to_owned()),
+        ..ContainerPort::default()
+    }];
+    if is_gateway {
+        ports.extend(gateway::ports(spec));
+    }
+    let (command, args) = if is_gateway {
+        (None, Some(gateway::ARGUMENTS.map(str::to_owned).into()))
+    } else {
+        (given(&spec.command), given(&spec.args))
+    };
     Container {
         name: CONTAINER.to_owned(),
         image: Some(image.to_owned()),
         image_pull_policy: Some(spec.image_pull_policy.clone()),
-        command: given(&spec.command),
-        args: given(&spec.args),
+        command,
+        args,
         // A process that speaks over its standard input would end where that is closed.
         stdin: (spec.transport == Transport::Stdio).then_some(true),
-        ports: Some(vec![ContainerPort {
-            name: Some(PORT.to_owned()),
-            container_port: spec.port,
-            protocol: Some("TCP".to_owned()),
-            ..ContainerPort::default()
-        }]),
+        ports: Some(ports),
         env: Some(environment(server)),
         env_from: given(&spec.env_from),
         resources: spec.resources.as_ref().map(resources),
@@ -160,15 +175,7 @@ fn container(server: &ValidServer, image: &str, mounts: Vec<VolumeMount>) -> Con
 /// them win over `envFrom`.
 fn environment(server: &ValidServer) -> Vec<EnvVar> {
     let spec = server.spec();
-    let field = |name: &str, path: &str| EnvVar {
-        name: name.to_owned(),
-        value: None,
-        value_from: Some(EnvVarSource {
-            field_ref: Some(ObjectFieldSelector { field_path: path.to_owned(), api_version: None }),
-            ..EnvVarSource::default()
-        }),
-    };
-    let operators = [
+    let mut operators = vec![
         literal("MCP_TRANSPORT", spec.transport.as_str()),
         literal("MCP_PORT", &spec.port.to_string()),
         literal("MCP_SERVER_NAME", &server.identity().name),
@@ -177,6 +184,9 @@ fn environment(server: &ValidServer) -> Vec<EnvVar> {
         field("POD_NAME", "metadata.name"),
         field("POD_NAMESPACE", "metadata.namespace"),
     ];
+    if server.gateway().is_some() {
+        operators.extend(gateway::environment(server));
+    }
     let config = spec.config.iter().filter(|(key, _)| is_env_identifier(key));
     let config = config.map(|(key, value)| literal(key, &value.to_string()));
     let all: Vec<EnvVar> = operators.into_iter().chain(config).chain(spec.env.iter().cloned()).collect();
@@ -186,12 +196,24 @@ fn environment(server: &ValidServer) -> Vec<EnvVar> {
     all.into_iter().enumerate().filter_map(stays).collect()
 }
 
+/// A variable whose value is a field of the pod.
+pub(super) fn field(name: &str, path: &str) -> EnvVar {
+    EnvVar {
+        name: name.to_owned(),
+        value: None,
+        value_from: Some(EnvVarSource {
+            field_ref: Some(ObjectFieldSelector { field_path: path.to_owned(), api_version: None }),
+            ..EnvVarSource::default()
+        }),
+    }
+}
+
 /// A variable whose value reaches the process as it stands: in a manifest, `$(NAME)` would be replaced.
-fn literal(name: &str, value: &str) -> EnvVar {
+pub(super) fn literal(name: &str, value: &str) -> EnvVar {
     EnvVar { name: name.to_owned(), value: Some(value.replace('$', "$$")), value_from: None }
 }
 
-fn resources(resources: &Resources) -> ResourceRequirements {
+pub(super) fn resources(resources: &Resources) -> ResourceRequirements {
     let quantities = |quantities: &BTreeMap<String, v1alpha1::Quantity>| {
         let quantities: BTreeMap<String, Quantity> =
             quantities.iter().map(|(name, quantity)| (name.clone(), Quantity(quantity.0.clone()))).collect();
@@ -204,7 +226,7 @@ fn resources(resources: &Resources) -> ResourceRequirements {
     }
 }
 
-fn default_security_context() -> SecurityContext {
+pub(super) fn default_security_context() -> SecurityContext {
     SecurityContext {
         run_as_user: Some(1000),
         run_as_non_root: Some(true),
@@ -212,36 +234,6 @@ fn default_security_context() -> SecurityContext {
         capabilities: Some(Capabilities { drop: Some(vec!["ALL".to_owned()]), add: None }),
         read_only_root_filesystem: Some(true),
         ..SecurityContext::default()
-    }
-}
-
-/// Liveness and readiness.
-fn probes(spec: &MCPServerSpec) -> (Option<Probe>, Option<Probe>) {
-    let default = Probes::default();
-    let given = spec.probes.as_ref().unwrap_or(&default);
-    let port = || IntOrString::String(PORT.to_owned());
-    let probe = |http: Option<&str>| Probe {
-        http_get: http.map(|path| HTTPGetAction {
-            path: Some(path.to_owned()),
-            port: port(),
-            ..HTTPGetAction::default()
-        }),
-        tcp_socket: http.is_none().then(|| TCPSocketAction { port: port(), host: None }),
-        initial_delay_seconds: given.initial_delay_seconds,
-        period_seconds: given.period_seconds,
-        failure_threshold: given.failure_threshold,
-        ..Probe::default()
-    };
-    match given.type_ {
-        // Nothing listens where a process speaks over its standard input.
-        _ if spec.transport == Transport::Stdio => (None, None),
-        ProbeType::None => (None, None),
-        ProbeType::Http => {
-            (Some(probe(Some(&given.liveness_path))), Some(probe(Some(&given.readiness_path))))
-        }
-        // An MCP request needs the gateway's binary in the pod. Without it, that the port is open is all that can be
-        // asked of a server that may have no health endpoint; the status says so.
-        ProbeType::Tcp | ProbeType::Mcp => (Some(probe(None)), Some(probe(None))),
     }
 }
 
@@ -261,6 +253,12 @@ impl Mounts {
             let volume = Volume { name: CONFIG_VOLUME.to_owned(), config_map, ..Volume::default() };
             all.add(volume, CONFIG_DIRECTORY, Some(true));
         }
+        if server.gateway().is_some() {
+            all.add(gateway::catalog_volume(server), gateway::CATALOG_DIRECTORY, Some(true));
+        }
+        if probes::needs_binary(spec) {
+            all.add(probes::volume(), probes::DIRECTORY, Some(true));
+        }
         if spec.security_context.is_none() {
             let empty_dir = Some(EmptyDirVolumeSource::default());
             let volume = Volume { name: TMP_VOLUME.to_owned(), empty_dir, ..Volume::default() };
@@ -273,14 +271,13 @@ impl Mounts {
         if self.mounts.iter().any(|mount| mount.mount_path.trim_end_matches('/') == mount_path) {
             return;
         }
-        self.mounts.push(VolumeMount {
-            name: volume.name.clone(),
-            mount_path: mount_path.to_owned(),
-            read_only,
-            ..VolumeMount::default()
-        });
+        self.mounts.push(mount(&volume.name, mount_path, read_only));
         self.volumes.push(volume);
     }
+}
+
+pub(super) fn mount(volume: &str, path: &str, read_only: Option<bool>) -> VolumeMount {
+    VolumeMount { name: volume.to_owned(), mount_path: path.to_owned(), read_only, ..VolumeMount::default() }
 }
 
 /// A list, where there is anything in it: an empty one would be an intent of its own.

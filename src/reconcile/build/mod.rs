@@ -1,12 +1,16 @@
 //! What a server consists of: pure, and nothing in it can fail, as all that can was tried in `validate`.
 
+mod access;
+mod catalog;
 pub mod config;
 mod deployment;
 pub(crate) mod digest;
 mod disruption;
+mod gateway;
 pub(crate) mod ingress;
 pub mod labels;
 mod network;
+mod probes;
 mod scaling;
 mod service;
 
@@ -20,10 +24,9 @@ use serde_json::{Map, Value, json};
 use super::dereference::Offered;
 use super::validate::ValidServer;
 use crate::children::{ChildKey, ChildKind};
+pub(crate) use catalog::is_shard;
 pub(crate) use deployment::RESERVED_VOLUMES;
 pub use deployment::{CONFIG_DIRECTORY, CONTAINER};
-
-use config::CatalogFile;
 
 /// The whole of what the operator wants one child to be, as server-side apply is told it.
 ///
@@ -35,6 +38,18 @@ pub(crate) struct Intent {
     fingerprint: String,
     json: Value,
     least_replicas: Option<i32>,
+    part: Part,
+}
+
+/// What a child is to the children of its kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// It stands for itself.
+    Whole,
+    /// It is a piece of a catalog.
+    Shard,
+    /// It says which pieces a catalog has, and is written when they are there.
+    Index,
 }
 
 impl Intent {
@@ -46,7 +61,11 @@ impl Intent {
             annotations.insert(labels::APPLIED.to_owned(), fingerprint.clone().into());
         }
         let key = ChildKey { kind, namespace: Arc::clone(&server.identity().namespace), name: name.into() };
-        Self { key, fingerprint, json, least_replicas: None }
+        Self { key, fingerprint, json, least_replicas: None, part: Part::Whole }
+    }
+
+    fn in_part(self, part: Part) -> Self {
+        Self { part, ..self }
     }
 
     /// Leaves a Deployment's replicas to an autoscaler that has at least this many.
@@ -75,6 +94,11 @@ impl Intent {
         self.least_replicas
     }
 
+    /// What it is to the others of its kind.
+    pub(crate) const fn part(&self) -> Part {
+        self.part
+    }
+
     /// The whole intent.
     pub(crate) const fn json(&self) -> &Value {
         &self.json
@@ -86,29 +110,83 @@ impl Intent {
 pub(crate) struct Children {
     /// In the order in which they are written.
     pub(crate) intents: Vec<Intent>,
-    /// The selected tools, prompts and resources, as they are in the ConfigMap.
-    pub(crate) catalog: CatalogFile,
+    /// The selected tools, prompts and resources, as they are in the ConfigMaps.
+    pub(crate) catalog: CatalogState,
+    /// Children that stay as they are, where there are any.
+    pub(crate) kept: Vec<ChildKey>,
+}
+
+/// What became of the selected tools, prompts and resources.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum CatalogState {
+    /// The server selects nothing, and is to be told of nothing.
+    NotWanted,
+    /// They are in the ConfigMaps.
+    Written {
+        /// Their fingerprint.
+        revision: String,
+        /// How many they are.
+        counts: Counts,
+        /// Why some are not among them, each in a sentence.
+        left_out: Vec<String>,
+    },
+    /// They would come to this many bytes, and are left out: half a catalog would look like a whole one.
+    TooLarge {
+        /// How large they would be.
+        bytes: usize,
+    },
+}
+
+/// How many of each kind there are.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Counts {
+    pub(crate) tools: i32,
+    pub(crate) prompts: i32,
+    pub(crate) resources: i32,
+}
+
+impl Counts {
+    fn new(tools: usize, prompts: usize, resources: usize) -> Self {
+        let count = |number| i32::try_from(number).unwrap_or(i32::MAX);
+        Self { tools: count(tools), prompts: count(prompts), resources: count(resources) }
+    }
 }
 
 impl Children {
     /// The intent of a child of this kind, where there is to be one.
+    #[cfg(test)]
     pub(crate) fn of(&self, kind: ChildKind) -> Option<&Intent> {
         self.intents.iter().find(|intent| intent.key.kind == kind)
     }
 }
 
-/// Builds the children of a server that runs `image`.
-pub(crate) fn image_server(server: &ValidServer, image: &str, offered: &Offered) -> Children {
-    let (config_map, catalog) = config::build(server, offered);
-    let deployment = deployment::build(server, image, config_map.is_some());
-    let mut intents = vec![service::build(server), deployment];
+/// Builds the children of a server. `gateway_image` is what runs where it has no image of its own.
+pub(crate) fn server(server: &ValidServer, gateway_image: &str, offered: &Offered) -> Children {
+    let (mut intents, mut kept) = (Vec::new(), Vec::new());
+    let (config_map, catalog) = match server.gateway() {
+        None => config::with_catalog(server, offered),
+        Some(of) => {
+            let written = catalog::build(server, of, offered);
+            intents.extend(written.intents);
+            if matches!(written.state, CatalogState::TooLarge { .. }) {
+                kept = catalog::keys(server);
+            }
+            intents.extend(access::build(server, offered));
+            (config::without_catalog(server), written.state)
+        }
+    };
+    intents.push(service::build(server));
+    intents.push(deployment::build(server, gateway_image, config_map.is_some()));
     intents.extend(config_map);
     intents.extend(network::build(server));
     intents.extend(disruption::build(server));
     intents.extend(scaling::build(server));
     intents.extend(ingress::build(server));
-    intents.sort_by(|a, b| a.key.cmp(&b.key));
-    Children { intents, catalog }
+    intents.sort_by(|a, b| {
+        let place = |intent: &Intent| (intent.key.kind, intent.part == Part::Index);
+        place(a).cmp(&place(b)).then_with(|| a.key.cmp(&b.key))
+    });
+    Children { intents, catalog, kept }
 }
 
 /// How many pods there may be.

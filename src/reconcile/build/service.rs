@@ -25,6 +25,9 @@ pub(super) fn build(server: &ValidServer) -> Intent {
                 target_port: Some(IntOrString::String(PORT.to_owned())),
                 ..ServicePort::default()
             }]),
+            // Sessions of older clients are in the pod that began them, where they are not in Redis.
+            session_affinity: (server.gateway().is_some() && server.spec().redis.is_none())
+                .then(|| "ClientIP".to_owned()),
             ..ServiceSpec::default()
         }),
         status: None,

@@ -4,10 +4,14 @@ use serde_json::{Value, json};
 use super::*;
 use crate::reconcile::fixture::{mk_object, mk_tool, offered, valid};
 
+mod gateway;
+
+/// The gateway's image.
+const GATEWAY: &str = "mcp-gateway:1";
+
 fn built(spec: Value) -> Children {
     let server = valid(spec);
-    let image = server.spec().image.clone().expect("an image");
-    image_server(&server, &image, &Offered::default())
+    super::server(&server, GATEWAY, &Offered::default())
 }
 
 fn child(children: &Children, kind: ChildKind) -> &Value {
@@ -203,8 +207,8 @@ fn a_change_of_config_rolls_the_pods_and_a_tool_does_not() {
     let spec = |level: &str| json!({"image": "server:1", "toolSelector": {}, "config": {"level": level}});
     assert_ne!(built(spec("warn")).of(ChildKind::Deployment), built(spec("info")).of(ChildKind::Deployment));
     let server = valid(spec("warn"));
-    let without = image_server(&server, "server:1", &Offered::default());
-    let with = image_server(&server, "server:1", &offered(&[(Kind::Tool, mk_tool("search"))]));
+    let without = super::server(&server, GATEWAY, &Offered::default());
+    let with = super::server(&server, GATEWAY, &offered(&[(Kind::Tool, mk_tool("search"))]));
     assert_eq!(with.of(ChildKind::Deployment), without.of(ChildKind::Deployment));
     assert_ne!(with.of(ChildKind::ConfigMap), without.of(ChildKind::ConfigMap));
 }
@@ -216,16 +220,16 @@ fn the_catalog_holds_each_spec_as_it_is_stored() {
     let mut tool = mk_tool("search");
     tool["status"] = json!({"serverCount": 1});
     let children =
-        image_server(&server, "server:1", &offered(&[(Kind::Tool, tool.clone()), (Kind::Prompt, nameless)]));
+        super::server(&server, GATEWAY, &offered(&[(Kind::Tool, tool.clone()), (Kind::Prompt, nameless)]));
     let data = &child(&children, ChildKind::ConfigMap)["data"];
     let catalog: Value = serde_json::from_str(data["catalog.json"].as_str().unwrap()).unwrap();
     assert_eq!(catalog["tools"], json!([tool["spec"]]));
     assert_eq!(catalog["prompts"], json!([{"name": "greeting", "template": "hello"}]));
     assert_eq!(catalog["resources"], json!([]));
     assert_eq!(data.get("config.json"), None);
-    assert!(matches!(children.catalog, CatalogFile::Written { .. }));
+    assert!(matches!(children.catalog, CatalogState::Written { .. }));
     tool["status"] = json!({"serverCount": 2});
-    let later = image_server(&server, "server:1", &offered(&[(Kind::Tool, tool)]));
+    let later = super::server(&server, GATEWAY, &offered(&[(Kind::Tool, tool)]));
     assert_ne!(later.catalog, children.catalog, "the prompt is gone");
 }
 
@@ -233,9 +237,9 @@ fn the_catalog_holds_each_spec_as_it_is_stored() {
 fn a_status_of_a_tool_leaves_the_catalog_alone() {
     let server = valid(json!({"image": "server:1", "toolSelector": {}}));
     let mut tool = mk_tool("search");
-    let before = image_server(&server, "server:1", &offered(&[(Kind::Tool, tool.clone())]));
+    let before = super::server(&server, GATEWAY, &offered(&[(Kind::Tool, tool.clone())]));
     tool["status"] = json!({"serverCount": 2});
-    assert_eq!(image_server(&server, "server:1", &offered(&[(Kind::Tool, tool)])), before);
+    assert_eq!(super::server(&server, GATEWAY, &offered(&[(Kind::Tool, tool)])), before);
 }
 
 #[test]
@@ -248,8 +252,8 @@ fn a_catalog_over_the_size_of_a_config_map_is_left_out() {
             (Kind::Tool, tool)
         })
         .collect();
-    let children = image_server(&server, "server:1", &offered(&tools));
-    assert!(matches!(children.catalog, CatalogFile::TooLarge { bytes } if bytes > 1_200_000));
+    let children = super::server(&server, GATEWAY, &offered(&tools));
+    assert!(matches!(children.catalog, CatalogState::TooLarge { bytes } if bytes > 1_200_000));
     let data = child(&children, ChildKind::ConfigMap)["data"].as_object().unwrap().clone();
     assert_eq!(data.keys().collect::<Vec<_>>(), ["config.json"]);
 }
@@ -273,8 +277,7 @@ fn probes_are_of_the_type_that_is_asked_for() {
     };
     let tcp = Some(json!({"tcpSocket": {"port": "mcp"}, "periodSeconds": 5, "failureThreshold": 2}));
     let numbers = |type_: &str| json!({"type": type_, "periodSeconds": 5, "failureThreshold": 2});
-    assert_eq!(probes(numbers("TCP")), (tcp.clone(), tcp.clone()));
-    assert_eq!(probes(numbers("MCP")), (tcp.clone(), tcp));
+    assert_eq!(probes(numbers("TCP")), (tcp.clone(), tcp));
     assert_eq!(probes(numbers("None")), (None, None));
     let (liveness, _) = probes(json!({"livenessPath": "/alive", "initialDelaySeconds": 3}));
     assert_eq!(
@@ -374,8 +377,12 @@ fn every_child_is_there_where_it_is_asked_for_and_in_the_order_of_writing() {
         "autoscaling": {"maxReplicas": 3},
         "networkPolicy": {"enabled": true},
     }));
-    assert_eq!(all, ChildKind::ALL);
-    assert!(all.is_sorted());
+    let of_gateways = kinds(json!({}));
+    let mut both = [all.clone(), of_gateways.clone()].concat();
+    both.sort();
+    both.dedup();
+    assert_eq!(both, ChildKind::ALL);
+    assert!(all.is_sorted() && of_gateways.is_sorted());
     let off =
         json!({"image": "server:1", "networkPolicy": {"enabled": false, "egressTo": [{"podSelector": {}}]}});
     assert_eq!(kinds(off), [ChildKind::Service, ChildKind::Deployment]);

@@ -141,3 +141,31 @@ fn past_a_hundred_servers_are_counted() {
     assert_eq!(status.servers[99], "server-099");
     assert!(condition(&status, "Accepted").2.contains("130 servers"));
 }
+
+#[test]
+fn a_secret_is_sent_only_with_its_owners_consent() {
+    let mut tool = mk_tool("search");
+    let from =
+        |name: &str| json!({"name": name, "valueFrom": {"secretKeyRef": {"name": name, "key": "token"}}});
+    tool["spec"]["headers"] = json!([from("key"), {"name": "Accept", "value": "text/plain"}, from("token")]);
+    let mut catalog = mk_catalog(&[server("main"), (Kind::Tool, tool)]);
+    let of = |catalog: &Catalog| {
+        let status = status_in(catalog, Kind::Tool, "search");
+        let (held, reason, message) = condition(&status, "CredentialsResolved");
+        (held.to_owned(), reason.to_owned(), message.to_owned())
+    };
+    let (held, reason, message) = of(&catalog);
+    assert_eq!((held.as_str(), reason.as_str()), ("False", "ConsentMissing"));
+    assert!(
+        message.starts_with("there are no Secrets \"key\", \"token\" in namespace \"team\""),
+        "{message}"
+    );
+    let concerned = catalog.apply_credential("team", "token");
+    let names: Vec<_> = concerned.iter().map(|key| &*key.id.name).collect();
+    assert_eq!(names, ["main", "search"], "the server may read it now");
+    assert!(of(&catalog).2.starts_with("there is no Secret \"key\""));
+    catalog.apply_credential("team", "key");
+    assert_eq!(of(&catalog).1, "Resolved");
+    catalog.reset_credentials([("team", "key"), ("other", "token")]);
+    assert!(of(&catalog).2.starts_with("there is no Secret \"token\""));
+}

@@ -1,5 +1,6 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use mcp_crds::catalog::{Claim, Conflict, Id};
+use mcp_crds::kind::Kind;
 use mcp_crds::v1alpha1::MCPServerStatus;
 use serde_json::{Value, json};
 
@@ -7,6 +8,8 @@ use super::*;
 use crate::children::ChildKey;
 use crate::pods::{Failure, Probe, ProbeFailure};
 use crate::reconcile::fixture::{NOW, at, identity, mk_deployment, mk_server, mk_tool, offered, sight};
+
+mod gateway;
 
 /// A pass over a server, with the children that it left.
 struct Pass {
@@ -37,7 +40,7 @@ impl Pass {
 
     fn status_after(&self, stored: &MCPServerStatus, now: i64) -> MCPServerStatus {
         let identity = identity(&self.document);
-        let plan = Plan::new(&identity, &self.document, &self.offered);
+        let plan = Plan::new(&identity, &self.document, &self.offered, "mcp-gateway:1");
         let facts = Facts {
             identity: &identity,
             plan: &plan,
@@ -238,16 +241,6 @@ fn an_invalid_object_is_told_every_error_and_what_runs_stays_described() {
 }
 
 #[test]
-fn without_an_image_it_says_that_there_is_no_gateway() {
-    let mut pass = Pass::new(json!({"toolSelector": {}}), 1, 1);
-    pass.children = Applied::default();
-    let status = pass.status();
-    assert_eq!((status.phase, condition(&status, "Ready").1), (Phase::Pending, "GatewayNotAvailable"));
-    assert_eq!(condition(&status, "ConfigurationValid").0, "True");
-    assert_eq!(condition(&status, "DeploymentReady").1, "NotCreated");
-}
-
-#[test]
 fn a_stdio_server_has_no_url_and_does_not_claim_to_be_reachable() {
     let bridged = json!({"image": "server:1", "transport": "stdio", "command": ["serve"]});
     let status = Pass::new(bridged, 1, 1).status();
@@ -283,12 +276,6 @@ fn a_catalog_that_is_too_large_is_reported_and_the_server_serves_on() {
     let status = pass.status();
     assert_eq!(condition(&status, "ConfigurationValid").1, "CatalogTooLarge");
     assert_eq!((status.phase, status.tools, status.catalog_revision), (Phase::Ready, 0, None));
-}
-
-#[test]
-fn probes_that_cannot_run_yet_are_named() {
-    let status = Pass::new(json!({"image": "server:1", "probes": {"type": "MCP"}}), 1, 1).status();
-    assert!(condition(&status, "ConfigurationValid").2.contains("the port is probed by TCP"));
 }
 
 #[test]

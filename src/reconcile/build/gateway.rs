@@ -1,0 +1,109 @@
+//! What is particular to pods that run the gateway: how it is told what to serve, and where.
+
+use k8s_openapi::api::core::v1::{
+    ConfigMapProjection, ContainerPort, EnvVar, EnvVarSource, KeyToPath, ProjectedVolumeSource,
+    SecretKeySelector, Volume, VolumeProjection,
+};
+use mcp_crds::snapshot::{self, INDEX_KEY, MAX_SHARDS, shard_key};
+use mcp_crds::v1alpha1::{MCPServerSpec, Redis};
+
+use super::access;
+use super::deployment::{field, literal};
+use crate::reconcile::validate::ValidServer;
+
+/// Where the catalog is mounted.
+pub(super) const CATALOG_DIRECTORY: &str = "/etc/mcp-catalog";
+pub(super) const CATALOG_VOLUME: &str = "mcp-catalog";
+
+/// Name of the port for metrics, which no Service leads to.
+const ADMIN: &str = "admin";
+
+/// Longer than endpoints take to learn that a pod is going. With [`DRAIN_TIMEOUT`] it is less than the 30 seconds that a
+/// pod has to end.
+const DRAIN_DELAY: &str = "5s";
+const DRAIN_TIMEOUT: &str = "20s";
+
+/// The arguments that make the binary serve.
+pub(super) const ARGUMENTS: [&str; 1] = ["serve"];
+
+/// Settings that are no matter of taste. All others are read from the catalog, so that their change rolls no pod.
+pub(super) fn environment(server: &ValidServer) -> Vec<EnvVar> {
+    let spec = server.spec();
+    let mut environment = vec![
+        literal("MCP_GATEWAY_CATALOG", &server.identity().name),
+        field("MCP_GATEWAY_NAMESPACE", "metadata.namespace"),
+        literal("MCP_GATEWAY_CATALOG_DIR", CATALOG_DIRECTORY),
+        literal("MCP_GATEWAY_PORT", &spec.port.to_string()),
+        literal("MCP_GATEWAY_ADMIN_PORT", &admin_port(spec).to_string()),
+        literal("MCP_GATEWAY_DRAIN_DELAY", DRAIN_DELAY),
+        literal("MCP_GATEWAY_DRAIN_TIMEOUT", DRAIN_TIMEOUT),
+    ];
+    environment.extend(spec.redis.iter().flat_map(redis));
+    environment
+}
+
+fn redis(redis: &Redis) -> Vec<EnvVar> {
+    let mut environment = vec![
+        literal("MCP_GATEWAY_REDIS", &format!("{}:{}", redis.service_name, redis.port)),
+        literal("MCP_GATEWAY_REDIS_DATABASE", &redis.database.to_string()),
+    ];
+    if redis.tls {
+        environment.push(literal("MCP_GATEWAY_REDIS_TLS", "true"));
+    }
+    environment.extend(redis.password_secret_ref.as_ref().map(|password| EnvVar {
+        name: "MCP_GATEWAY_REDIS_PASSWORD".to_owned(),
+        value: None,
+        value_from: Some(EnvVarSource {
+            secret_key_ref: Some(SecretKeySelector {
+                name: password.name.clone(),
+                key: password.key.clone(),
+                optional: None,
+            }),
+            ..EnvVarSource::default()
+        }),
+    }));
+    environment
+}
+
+/// 9090, unless the server itself is there.
+fn admin_port(spec: &MCPServerSpec) -> i32 {
+    if spec.port == 9090 { 9091 } else { 9090 }
+}
+
+pub(super) fn ports(spec: &MCPServerSpec) -> Vec<ContainerPort> {
+    vec![ContainerPort {
+        name: Some(ADMIN.to_owned()),
+        container_port: admin_port(spec),
+        protocol: Some("TCP".to_owned()),
+        ..ContainerPort::default()
+    }]
+}
+
+/// Every ConfigMap that the catalog may ever need, so that the pods stay as they are whatever is served.
+pub(super) fn catalog_volume(server: &ValidServer) -> Volume {
+    let name = &server.identity().name;
+    let projection = |config_map: String, key: String| VolumeProjection {
+        config_map: Some(ConfigMapProjection {
+            name: config_map,
+            items: Some(vec![KeyToPath { path: key.clone(), key, mode: None }]),
+            optional: Some(true),
+        }),
+        ..VolumeProjection::default()
+    };
+    let index = projection(snapshot::name(name), INDEX_KEY.to_owned());
+    let shards = (0..MAX_SHARDS).map(|shard| projection(snapshot::shard_name(name, shard), shard_key(shard)));
+    Volume {
+        name: CATALOG_VOLUME.to_owned(),
+        projected: Some(ProjectedVolumeSource {
+            sources: Some(std::iter::once(index).chain(shards).collect()),
+            default_mode: None,
+        }),
+        ..Volume::default()
+    }
+}
+
+/// Who the pods are: whom the user names, or the one that may read the catalog.
+pub(super) fn service_account(server: &ValidServer) -> String {
+    let given = server.spec().service_account.clone();
+    given.unwrap_or_else(|| access::name(&server.identity().name))
+}
