@@ -26,6 +26,7 @@ mod crds;
 mod defaults;
 mod deletion;
 mod faults;
+mod gateway;
 mod harness;
 mod installing;
 mod kubernetes_server;

@@ -31,7 +31,8 @@ async fn settle(ns: &Namespace) {
     }
     ns.create(&mk_prompt("greet").for_server("main")).await;
     ns.create(&mk_resource("guide").for_server("main")).await;
-    for server in ["main", "weather"] {
+    ns.create(&mk_tool("lend").for_server("gateway")).await;
+    for server in ["main", "weather", "gateway"] {
         pods::run(ns, server).await;
     }
     ns.until("MCPServer", "weather", "counts its pods", |found| found["status"]["readyReplicas"] == 2).await;
@@ -69,7 +70,7 @@ async fn where_nothing_changes_nothing_is_written_also_after_a_restart() {
     first.terminate().await;
     let second = installed.start_ready().await;
     let passes = |kind| format!("mcp_operator_reconcile_duration_seconds_count{{kind=\"{kind}\"}}");
-    for (kind, objects) in [("MCPServer", 4.0), ("MCPTool", 2.0), ("MCPPrompt", 1.0), ("MCPResource", 1.0)] {
+    for (kind, objects) in [("MCPServer", 4.0), ("MCPTool", 3.0), ("MCPPrompt", 1.0), ("MCPResource", 1.0)] {
         wait::until(format_args!("the second has looked at each {kind}"), async || {
             match second.metric(&passes(kind)).await? {
                 count if count >= objects => Ok(()),

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use kube::Client;
 use mcp_crds::kind::Kind;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::support::cluster::{Cluster, Kubectl, Own};
 use crate::support::object;
@@ -83,20 +83,30 @@ async fn the_seeds_apply_unchanged_and_their_servers_get_what_they_consist_of() 
         wait::until(format_args!("what {namespace}/{name} consists of"), async || {
             let server = object::find(&client, "MCPServer", namespace, name).await.ok_or("it is gone")?;
             let ready = object::condition(&server, "Ready").ok_or("it has no status")?;
-            let expected = if spec["image"].is_null() { "GatewayNotAvailable" } else { "Progressing" };
-            if ready != ("False", expected) {
+            // There is no node for pods to run on.
+            if ready != ("False", "Progressing") {
                 return Err(format!("{ready:?}"));
             }
-            let has_config = !spec["config"].is_null() || !spec["toolSelector"].is_null();
+            let is_gateway = spec["image"].is_null();
+            let selects = !is_gateway && !spec["toolSelector"].is_null();
             for (kind, child, wanted) in [
                 ("Deployment", name.to_owned(), true),
                 ("Service", name.to_owned(), true),
-                ("ConfigMap", format!("{name}-config"), has_config),
+                ("ConfigMap", format!("{name}-config"), !spec["config"].is_null() || selects),
+                ("ConfigMap", format!("{name}-catalog"), is_gateway),
+                ("ServiceAccount", format!("{name}-gateway"), is_gateway),
+                ("Role", format!("{name}-gateway"), is_gateway),
+                ("RoleBinding", format!("{name}-gateway"), is_gateway),
             ] {
                 let found = object::find(&client, kind, namespace, &child).await.is_some();
-                if found != (wanted && !spec["image"].is_null()) {
+                if found != wanted {
                     return Err(format!("{kind} {child}: there: {found}"));
                 }
+            }
+            if is_gateway
+                && (&server["status"]["tools"], &server["status"]["resources"]) != (&json!(2), &json!(2))
+            {
+                return Err(format!("{:#}", server["status"]));
             }
             Ok(())
         })

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
-use std::{env, fs, thread};
+use std::{fs, thread};
 
 use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
 use k8s_openapi::api::core::v1::ServiceAccount;
@@ -12,6 +12,7 @@ use kube::Api;
 use kube::api::PostParams;
 use kube::config::{AuthInfo, Kubeconfig};
 
+use super::binary;
 use super::endpoints::get;
 use super::namespace::Namespace;
 use super::operator::free_port;
@@ -24,18 +25,7 @@ use super::wait;
 /// Where it cannot be built.
 pub(crate) fn binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
-    BINARY.get_or_init(|| {
-        let binary = Path::new(env!("CARGO_BIN_EXE_mcp-operator")).with_file_name("mcp-k8s-server");
-        let profile = match binary.parent().and_then(Path::file_name).and_then(|name| name.to_str()) {
-            Some("debug") | None => "dev",
-            Some(other) => other,
-        };
-        let mut build = Command::new(env!("CARGO"));
-        build.args(["build", "--quiet", "--package", "mcp-k8s-server", "--profile", profile]);
-        let status = build.current_dir(env!("CARGO_MANIFEST_DIR")).status().expect("run cargo");
-        assert!(status.success() && binary.exists(), "mcp-k8s-server could not be built");
-        binary
-    })
+    BINARY.get_or_init(|| binary::of("mcp-k8s-server"))
 }
 
 /// A server over HTTP. Dropping it ends it.

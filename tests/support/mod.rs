@@ -1,10 +1,13 @@
 //! What the tests on real clusters stand on: clusters, operators, objects, waits.
 
 pub(crate) mod authorizer;
+pub(crate) mod binary;
 pub(crate) mod cluster;
 pub(crate) mod endpoints;
 pub(crate) mod evidence;
 pub(crate) mod followed;
+#[allow(dead_code, reason = "tests with pods need no process beside them")]
+pub(crate) mod gateway;
 pub(crate) mod kubernetes_server;
 pub(crate) mod load;
 pub(crate) mod manifest;

@@ -1,0 +1,143 @@
+//! Gateways as processes beside the cluster, each as the service account that the operator gave its server; and what their
+//! catalogs say.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+use std::thread;
+
+use http::{Method, Request};
+use http_body_util::{BodyExt as _, Full};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use mcp_crds::snapshot::{self, INDEX_KEY, Index, LoadError, Snapshot, shard_key, shard_name};
+use serde_json::{Value, json};
+
+use super::endpoints::get;
+use super::kubernetes_server::kubeconfig_of;
+use super::namespace::Namespace;
+use super::operator::free_port;
+use super::process::Guarded;
+use super::{binary, wait};
+
+/// Names and descriptions of tools.
+pub(crate) type Tools = BTreeMap<String, String>;
+
+/// A gateway. Dropping it ends it.
+#[derive(Debug)]
+pub(crate) struct Gateway {
+    process: Guarded,
+    address: SocketAddr,
+    client: Client<HttpConnector, Full<bytes::Bytes>>,
+}
+
+impl Gateway {
+    /// Starts one for a server, as the account of its pods, and waits until it is ready.
+    ///
+    /// # Panics
+    /// Where it does not become so.
+    pub(crate) async fn start_ready(ns: &Namespace, server: &str) -> Self {
+        static BINARY: OnceLock<PathBuf> = OnceLock::new();
+        let binary = BINARY.get_or_init(|| binary::of("mcp-gateway"));
+        let kubeconfig = kubeconfig_of(ns, &format!("{server}-gateway")).await;
+        let gateway = Self::start(binary, &kubeconfig, ns, server);
+        wait::until("the gateway is ready", async || {
+            if let Some(code) = gateway.process.exit_code() {
+                panic!("the gateway ended with {code}\n{}", gateway.process.output.end("", 40));
+            }
+            match get(gateway.address, "/ready").await.map_err(|error| error.to_string())? {
+                (200, _) => Ok(()),
+                (code, missing) => Err(format!("{code}: {missing}")),
+            }
+        })
+        .await;
+        gateway
+    }
+
+    fn start(binary: &Path, kubeconfig: &Path, ns: &Namespace, server: &str) -> Self {
+        let address = free_port();
+        let mut command = Command::new(binary);
+        command
+            .env("KUBECONFIG", kubeconfig)
+            .args(["serve", "--catalog", server, "--namespace", &ns.name])
+            .args(["--address", "127.0.0.1", "--port", &address.port().to_string(), "--admin-port", "0"]);
+        let process = Guarded::start(&command);
+        let client = Client::builder(TokioExecutor::new()).build_http();
+        Self { process, address, client }
+    }
+
+    /// Asks by the newest revision of MCP, and gives the result.
+    ///
+    /// # Errors
+    /// Where there is none.
+    pub(crate) async fn ask(&self, method: &str, params: Value) -> Result<Value, String> {
+        let mut params = params;
+        params["_meta"] = json!({
+            "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+            "io.modelcontextprotocol/clientCapabilities": {},
+            "io.modelcontextprotocol/clientInfo": { "name": "tests", "version": "1" },
+        });
+        let message = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
+        let mut request = Request::builder()
+            .method(Method::POST)
+            .uri(format!("http://{}/mcp", self.address))
+            .header("content-type", "application/json")
+            .header("accept", "application/json, text/event-stream")
+            .header("mcp-protocol-version", "2026-07-28")
+            .header("mcp-method", method);
+        if let Some(name) = params["name"].as_str() {
+            request = request.header("mcp-name", name);
+        }
+        let request = request.body(Full::from(message.to_string())).expect("a request");
+        let answer = self.client.request(request).await.map_err(|error| error.to_string())?;
+        let body = answer.into_body().collect().await.map_err(|error| error.to_string())?.to_bytes();
+        let answer: Value = serde_json::from_slice(&body).map_err(|error| error.to_string())?;
+        if answer["result"].is_object() { Ok(answer["result"].clone()) } else { Err(answer.to_string()) }
+    }
+
+    /// The tools that it lists.
+    ///
+    /// # Errors
+    /// Where it lists none.
+    pub(crate) async fn tools(&self) -> Result<Tools, String> {
+        let listed = self.ask("tools/list", json!({})).await?;
+        let tool = |tool: &Value| {
+            let text = |key: &str| tool[key].as_str().unwrap_or_default().to_owned();
+            (text("name"), text("description"))
+        };
+        Ok(listed["tools"].as_array().into_iter().flatten().map(tool).collect())
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            eprintln!("the gateway at {}:\n{}", self.address, self.process.output.end("", 40));
+        }
+    }
+}
+
+/// The catalog of a server, as its ConfigMaps have it.
+///
+/// # Errors
+/// Where it is not all there.
+pub(crate) async fn catalog(ns: &Namespace, server: &str) -> Result<Snapshot, String> {
+    let config_maps = ns.list("ConfigMap").await;
+    let data = |name: &str, key: &str| {
+        let found = config_maps.iter().find(|found| found["metadata"]["name"] == name)?;
+        found["data"][key].as_str()
+    };
+    let index = data(&snapshot::name(server), INDEX_KEY).ok_or("there is no index")?;
+    let index = Index::parse(index).map_err(|error| error.to_string())?;
+    let loaded = index.load(|shard| data(&shard_name(server, shard), &shard_key(shard)));
+    loaded.map_err(|error: LoadError| error.to_string())
+}
+
+/// The tools of a catalog.
+pub(crate) fn tools(snapshot: &Snapshot) -> Tools {
+    let tools = snapshot.tools.iter();
+    tools.map(|tool| (tool.name.clone(), tool.description.clone().unwrap_or_default())).collect()
+}
