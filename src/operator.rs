@@ -162,7 +162,14 @@ fn probe_when_leading(runtime: &mut Runtime, queue: &WorkQueue<ObjectKey>) -> Ar
     let (told, queue, drain) = (Arc::clone(&probes), queue.clone(), runtime.drain());
     runtime.spawn_writer("probe", move |_| async move {
         let answered = |server| queue.add(server);
-        probe::run(told, Arc::new(Mcp), Arc::new(Timestamp::now), answered, drain.begun()).await;
+        probe::run(
+            told,
+            Arc::new(Mcp { name: "mcp-operator" }),
+            Arc::new(Timestamp::now),
+            answered,
+            drain.begun(),
+        )
+        .await;
         Ok::<_, std::convert::Infallible>(())
     });
     probes

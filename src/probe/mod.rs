@@ -8,7 +8,6 @@
 //! asks nor writes anything before the next time of a schedule.
 
 mod alarm;
-mod mcp;
 mod probes;
 mod task;
 
@@ -18,7 +17,7 @@ use jiff::Timestamp;
 use mcp_crds::catalog::ObjectKey;
 use mcp_crds::validate::cron::Schedule;
 
-pub use mcp::{Failure, Found, Mcp};
+pub use mcp_probe::{Failure, Found, Mcp, Target};
 pub use probes::Probes;
 pub use task::{Ask, run};
 
@@ -39,15 +38,6 @@ pub struct Server {
     pub ready_since: Option<Timestamp>,
     /// When it was last asked, by its status.
     pub asked_at: Option<Timestamp>,
-}
-
-/// Where a server speaks MCP.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Target {
-    /// The URL of its endpoint, which is its Service's.
-    pub url: Arc<str>,
-    /// Whether it may speak the older HTTP with SSE.
-    pub may_be_sse: bool,
 }
 
 /// What came of asking a server.

@@ -15,7 +15,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 use tracing::{Instrument as _, debug, error, info_span};
 
 use super::probes::{Due, Probes};
-use super::{Failure, Found, Target};
+use super::{Failure, Found, Mcp, Target};
 use crate::panic_message;
 
 /// How long asking a server may take in all.
@@ -32,6 +32,12 @@ const TRIES_AGAIN: (u32, Duration) = (3, Duration::from_secs(1));
 pub trait Ask: Send + Sync + 'static {
     /// Asks a server. It need not bound its time; dropping the future must end all that it does.
     fn ask(&self, target: &Target) -> impl Future<Output = Result<Found, Failure>> + Send;
+}
+
+impl Ask for Mcp {
+    async fn ask(&self, target: &Target) -> Result<Found, Failure> {
+        Self::ask(self, target).await
+    }
 }
 
 /// Asks servers when their time has come, until `ending`. `answered` is called with each that has answered, or has not, after

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use futures::future::join_all;
-use mcp_operator::probe::{Ask as _, Mcp, Target};
+use mcp_operator::probe::{Mcp, Target};
 use serde_json::{Value, json};
 
 use crate::support::cluster::Cluster;
@@ -151,7 +151,9 @@ async fn the_prober_finds_out_who_it_is() {
     let cluster = Cluster::shared().await;
     let ns = cluster.namespace("mcp-k8s").await;
     let server = Server::start_ready(&ns, ns.cluster.kubeconfig()).await;
-    let ask = async |url: String, may_be_sse| Mcp.ask(&Target { url: url.into(), may_be_sse }).await;
+    let ask = async |url: String, may_be_sse| {
+        Mcp { name: "tests" }.ask(&Target { url: url.into(), may_be_sse }).await
+    };
     for may_be_sse in [false, true] {
         let found = ask(server.url(), may_be_sse).await.expect("an answer");
         assert_eq!(

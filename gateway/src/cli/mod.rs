@@ -1,5 +1,7 @@
 //! The command line.
 
+pub mod install;
+pub mod probe;
 pub mod serve;
 
 use std::process::ExitCode;
@@ -18,14 +20,18 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    Serve(serve::ServeArgs),
+    Serve(Box<serve::ServeArgs>),
+    Probe(probe::ProbeArgs),
+    Install(install::InstallArgs),
 }
 
 /// Runs the command that the process was started with.
 #[must_use]
 pub fn main() -> ExitCode {
     let done = match Cli::parse().command {
-        Command::Serve(args) => serve::serve(args),
+        Command::Serve(args) => serve::serve(*args),
+        Command::Probe(args) => probe::probe(&args),
+        Command::Install(args) => install::install(&args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

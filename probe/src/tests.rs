@@ -14,6 +14,8 @@ use tokio::task::JoinSet;
 
 use super::*;
 
+const MCP: Mcp = Mcp { name: "mcp-tests" };
+
 /// A request as it arrived.
 #[derive(Clone, Debug)]
 struct Asked {
@@ -57,7 +59,7 @@ impl Server {
     }
 
     async fn ask(&self) -> Result<Found, Failure> {
-        Mcp.ask(&self.target).await
+        MCP.ask(&self.target).await
     }
 
     fn asked(&self) -> Vec<String> {
@@ -337,7 +339,7 @@ async fn nobody_there_is_unreachable_and_is_asked_once() {
     let url = format!("http://{}/mcp", listener.local_addr().unwrap());
     drop(listener);
     let target = Target { url: url.into(), may_be_sse: true };
-    let failure = Mcp.ask(&target).await.unwrap_err();
+    let failure = MCP.ask(&target).await.unwrap_err();
     assert!(matches!(failure, Failure::Unreachable(_)), "{failure}");
     assert!(failure.to_string().contains("refused"), "{failure}");
 }
@@ -352,7 +354,7 @@ async fn a_connection_that_is_closed_at_once_is_unreachable() {
             drop(listener.accept().await.unwrap());
         }
     });
-    let failure = Mcp.ask(&Target { url: url.into(), may_be_sse: false }).await.unwrap_err();
+    let failure = MCP.ask(&Target { url: url.into(), may_be_sse: false }).await.unwrap_err();
     assert!(matches!(failure, Failure::Unreachable(_)), "{failure}");
 }
 
@@ -417,7 +419,7 @@ async fn messages_go_to_no_other_host() {
     let said = server.ask().await.unwrap_err().to_string();
     assert_eq!(said, "answered initialize with status 405");
     assert!(server.asked().is_empty());
-    let http = Http::new("http://here:80/mcp").unwrap();
+    let http = Http::new("http://here:80/mcp", MCP.name).unwrap();
     for elsewhere in ["http://there/x", "//there/x", "https://here:81/", "x", "", "http://here:80@there/"] {
         assert!(http.at(elsewhere).is_err(), "{elsewhere}");
     }

@@ -26,19 +26,22 @@ const COMPLAINT: usize = 4096;
 pub(super) struct Http {
     client: Client<HttpConnector, Full<Bytes>>,
     uri: Uri,
+    agent: HeaderValue,
 }
 
 impl Http {
     /// # Errors
     /// Where the URL is none.
-    pub(super) fn new(url: &str) -> Result<Self, Failure> {
+    pub(super) fn new(url: &str, name: &str) -> Result<Self, Failure> {
         let uri: Uri = url.parse().map_err(|_| Failure::Unreachable("it is no URL".to_owned()))?;
         let mut connector = HttpConnector::new();
         connector.set_connect_timeout(Some(CONNECT));
         connector.set_nodelay(true);
         // Its connections end with it.
         let client = Client::builder(TokioExecutor::new()).pool_timer(TokioTimer::new()).build(connector);
-        Ok(Self { client, uri })
+        let agent = HeaderValue::from_str(&format!("{name}/{}", env!("CARGO_PKG_VERSION")));
+        let agent = agent.unwrap_or_else(|_| HeaderValue::from_static("mcp-probe"));
+        Ok(Self { client, uri, agent })
     }
 
     /// Another path on the same host.
@@ -54,7 +57,8 @@ impl Http {
         let path = uri.path_and_query().filter(|path| is_same && is_path(path.as_str()));
         let mut parts = self.uri.clone().into_parts();
         parts.path_and_query = Some(path.ok_or_else(other)?.clone());
-        Ok(Self { client: self.client.clone(), uri: Uri::from_parts(parts).map_err(|_| other())? })
+        let uri = Uri::from_parts(parts).map_err(|_| other())?;
+        Ok(Self { client: self.client.clone(), uri, agent: self.agent.clone() })
     }
 
     /// Sends a request, and gives the answer's head with its body still to come.
@@ -70,8 +74,7 @@ impl Http {
         let mut request = Request::new(Full::from(body));
         *request.method_mut() = method;
         *request.uri_mut() = self.uri.clone();
-        let agent = HeaderValue::from_static(concat!("mcp-operator/", env!("CARGO_PKG_VERSION")));
-        request.headers_mut().insert(USER_AGENT, agent);
+        request.headers_mut().insert(USER_AGENT, self.agent.clone());
         request.headers_mut().extend(headers.iter().cloned());
         let response = self.client.request(request).await.map_err(|error| unreachable(&error))?;
         let (head, body) = response.into_parts();

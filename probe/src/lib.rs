@@ -7,12 +7,15 @@
 //! A server is not trusted: what it sends is bounded and shown in short, no redirect is followed, and nothing is asked of
 //! another host than the one that was named.
 
+#![warn(missing_docs)]
+
 mod channel;
 mod events;
 mod http;
 mod message;
 mod shown;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -23,8 +26,6 @@ use tokio::time::timeout;
 
 use self::channel::{Channel, Older, Streamable};
 use self::http::Http;
-use super::Target;
-use super::task::Ask;
 
 /// The newest revision, which has no `initialize`.
 const MODERN: &str = "2026-07-28";
@@ -94,22 +95,39 @@ fn said(text: &str) -> String {
     if text.is_empty() { String::new() } else { format!(": {text}") }
 }
 
-/// Asks over HTTP.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Mcp;
+/// Where a server speaks MCP.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Target {
+    /// The URL of its endpoint.
+    pub url: Arc<str>,
+    /// Whether it may speak the older HTTP with SSE.
+    pub may_be_sse: bool,
+}
 
-impl Ask for Mcp {
-    async fn ask(&self, target: &Target) -> Result<Found, Failure> {
-        let http = Http::new(&target.url)?;
+/// A client that asks over HTTP.
+#[derive(Clone, Copy, Debug)]
+pub struct Mcp {
+    /// By which name servers know it.
+    pub name: &'static str,
+}
+
+impl Mcp {
+    /// Asks a server who it is, and which tools it has. That takes as long as the server takes, and has to be bounded by the
+    /// caller.
+    ///
+    /// # Errors
+    /// Where it does not answer as an MCP server does.
+    pub async fn ask(&self, target: &Target) -> Result<Found, Failure> {
+        let http = Http::new(&target.url, self.name)?;
         let mut modern = Streamable::new(&http);
-        let discovered = match timeout(DISCOVER, discover(&mut modern)).await {
+        let discovered = match timeout(DISCOVER, self.discover(&mut modern)).await {
             Ok(discovered) => discovered,
             Err(_) => Err(Failure::Silent { within: DISCOVER }),
         };
         match discovered {
             Ok(discovered) => {
                 let tools = match discovered.capabilities.tools {
-                    Some(_) => tools(&mut modern, &meta()).await?,
+                    Some(_) => tools(&mut modern, &self.meta()).await?,
                     None => 0,
                 };
                 let server = discovered.meta.server_info.unwrap_or_default();
@@ -119,16 +137,55 @@ impl Ask for Mcp {
             Err(_) => modern.close().await,
         }
         let mut legacy = Streamable::new(&http);
-        let asked = initialize(&mut legacy).await;
+        let asked = self.initialize(&mut legacy).await;
         legacy.close().await;
         match asked {
             Err(failure) if target.may_be_sse => match Older::open(&http).await {
-                Ok(mut older) => initialize(&mut older).await,
+                Ok(mut older) => self.initialize(&mut older).await,
                 // What the newer of the two said is more telling.
                 Err(_) => Err(failure),
             },
             asked => asked,
         }
+    }
+}
+
+impl Mcp {
+    fn client(&self) -> Value {
+        json!({ "name": self.name, "version": env!("CARGO_PKG_VERSION") })
+    }
+
+    /// What every request of the newest revision carries.
+    fn meta(&self) -> Value {
+        json!({ "_meta": {
+        "io.modelcontextprotocol/protocolVersion": MODERN,
+        "io.modelcontextprotocol/clientCapabilities": {},
+        "io.modelcontextprotocol/clientInfo": self.client(),
+    } })
+    }
+
+    async fn discover(&self, channel: &mut Streamable<'_>) -> Result<Discovered, Failure> {
+        const METHOD: &str = "server/discover";
+        channel.agree(MODERN);
+        let discovered: Discovered = read(METHOD, &channel.call(METHOD, self.meta()).await?)?;
+        if discovered.supported_versions.iter().any(|version| version == MODERN) {
+            return Ok(discovered);
+        }
+        let reason = format!("it supports {}", shown::text(&discovered.supported_versions.join(", ")));
+        Err(Failure::NotMcp { method: METHOD, reason })
+    }
+
+    async fn initialize(&self, channel: &mut impl Channel) -> Result<Found, Failure> {
+        const METHOD: &str = "initialize";
+        let params = json!({ "protocolVersion": LEGACY, "capabilities": {}, "clientInfo": self.client() });
+        let initialized: Initialized = read(METHOD, &channel.call(METHOD, params).await?)?;
+        channel.agree(&initialized.protocol_version);
+        channel.notify("notifications/initialized").await?;
+        let tools = match initialized.capabilities.tools {
+            Some(_) => tools(channel, &json!({})).await?,
+            None => 0,
+        };
+        Ok(found(initialized.server_info, shown::text(&initialized.protocol_version), tools))
     }
 }
 
@@ -176,43 +233,6 @@ struct Tools {
     tools: Vec<IgnoredAny>,
     #[serde(default)]
     next_cursor: Option<String>,
-}
-
-fn client() -> Value {
-    json!({ "name": "mcp-operator", "version": env!("CARGO_PKG_VERSION") })
-}
-
-/// What every request of the newest revision carries.
-fn meta() -> Value {
-    json!({ "_meta": {
-        "io.modelcontextprotocol/protocolVersion": MODERN,
-        "io.modelcontextprotocol/clientCapabilities": {},
-        "io.modelcontextprotocol/clientInfo": client(),
-    } })
-}
-
-async fn discover(channel: &mut Streamable<'_>) -> Result<Discovered, Failure> {
-    const METHOD: &str = "server/discover";
-    channel.agree(MODERN);
-    let discovered: Discovered = read(METHOD, &channel.call(METHOD, meta()).await?)?;
-    if discovered.supported_versions.iter().any(|version| version == MODERN) {
-        return Ok(discovered);
-    }
-    let reason = format!("it supports {}", shown::text(&discovered.supported_versions.join(", ")));
-    Err(Failure::NotMcp { method: METHOD, reason })
-}
-
-async fn initialize(channel: &mut impl Channel) -> Result<Found, Failure> {
-    const METHOD: &str = "initialize";
-    let params = json!({ "protocolVersion": LEGACY, "capabilities": {}, "clientInfo": client() });
-    let initialized: Initialized = read(METHOD, &channel.call(METHOD, params).await?)?;
-    channel.agree(&initialized.protocol_version);
-    channel.notify("notifications/initialized").await?;
-    let tools = match initialized.capabilities.tools {
-        Some(_) => tools(channel, &json!({})).await?,
-        None => 0,
-    };
-    Ok(found(initialized.server_info, shown::text(&initialized.protocol_version), tools))
 }
 
 /// How many tools there are, over all pages.
