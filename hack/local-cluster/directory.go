@@ -81,7 +81,7 @@ func claimDirectory(path string) (*privateDirectory, error) {
 	if _, err := os.Lstat(mark); len(entries) > 0 && err != nil {
 		return fail(fmt.Errorf("%s is not empty, and no control plane made it", path))
 	}
-	if err := removeCgroup(cgroupName(path)); err != nil {
+	if err := errorOf(removeNotedLink(path), removeCgroup(cgroupName(path))); err != nil {
 		return fail(err)
 	}
 	for _, entry := range entries {
@@ -127,6 +127,7 @@ func sweep(parent string) {
 				continue
 			}
 			if lock, err := lockDirectory(path); err == nil {
+				_ = removeNotedLink(path)
 				_ = removeCgroup(cgroupName(path))
 				_ = os.RemoveAll(path)
 				_ = lock.Close()
@@ -156,18 +157,28 @@ func (d *privateDirectory) remove() error {
 	return errors.Join(err, d.lock.Close())
 }
 
+// unlinkCommand removes the link of the dead cluster with that directory.
+func unlinkCommand(arguments []string) int {
+	if len(arguments) != 1 {
+		fmt.Fprintln(os.Stderr, "unlink: only a cluster's watcher calls it")
+		return 2
+	}
+	return exitCode("unlink", removeNotedLink(arguments[0]))
+}
+
 // sweepCommand removes what dead clusters left whose watchers died with them.
 func sweepCommand() int {
 	sweep(os.TempDir())
 	return 0
 }
 
-// The watcher waits until nothing holds the other end of its input open any more. Then it removes the directory and the
-// cgroup, and the kubeconfig where that is still this cluster's. The components die with the launcher, and what runs in
+// The watcher waits until nothing holds the other end of its input open any more. Then it removes the link, the cgroup and
+// the directory, and the kubeconfig where that is still this cluster's. The components die with the launcher, and what runs in
 // containers a moment later, so few tries are enough.
 const watcherScript = `trap '' HUP INT TERM
 while read -r line; do :; done
 cmp -s "$1/$2" "$3" && rm -f "$3"
+"$5" unlink "$1"
 for try in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
 	left=
 	for cgroup in /sys/fs/cgroup/"$4" /sys/fs/cgroup/*/"$4"; do
@@ -185,8 +196,12 @@ type watcher struct {
 }
 
 func watch(directory *privateDirectory, copyName, kubeconfig string) (*watcher, error) {
+	executable, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
 	command := exec.Command("/bin/sh", "-c", watcherScript, "local-cluster-watcher",
-		directory.path, copyName, kubeconfig, cgroupName(directory.path))
+		directory.path, copyName, kubeconfig, cgroupName(directory.path), executable)
 	command.Dir = "/"
 	// Out of reach of what ends the launcher's whole process group.
 	command.SysProcAttr = &syscall.SysProcAttr{Setsid: true}

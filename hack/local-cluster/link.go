@@ -3,9 +3,12 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"os"
+	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -16,12 +19,15 @@ const (
 	linkPrefix = "local-cluster"
 	// The node's end.
 	nodeLink = "eth0"
+	// Says which link is a cluster's, in its directory.
+	linkFile = "link"
 )
 
 // link connects this machine with a node: a cable between two network namespaces.
 //
 // Only one interface can have a name, so making one takes the network of that number. The kernel removes both ends, and
-// with them the addresses and routes, when one namespace goes: nothing is left of a cluster whose node was killed.
+// with them the addresses and routes, when one namespace goes. That can take it minutes where connections were cut off, so
+// whoever cleans up after a cluster does it first, by a file in the cluster's directory that says which one it was.
 type link struct {
 	network *network
 	number  int
@@ -94,11 +100,42 @@ func (l *link) enter() error {
 		os.WriteFile("/proc/sys/net/ipv4/ip_forward", []byte("1"), 0))
 }
 
+// note writes the interface's name and its hardware address, which is random: the name is another's one day.
+func (l *link) note(directory string) error {
+	found, err := netlink.LinkByName(l.name)
+	if err != nil {
+		return err
+	}
+	text := l.name + " " + found.Attrs().HardwareAddr.String()
+	return os.WriteFile(filepath.Join(directory, linkFile), []byte(text), 0o600)
+}
+
+// removeNotedLink removes the link of a cluster that is dead, where the kernel has not done so.
+func removeNotedLink(directory string) error {
+	content, err := os.ReadFile(filepath.Join(directory, linkFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	name, address, _ := strings.Cut(string(content), " ")
+	found, err := netlink.LinkByName(name)
+	if err == nil && found.Attrs().HardwareAddr.String() == address {
+		err = netlink.LinkDel(found)
+	}
+	return unlessAbsent(err)
+}
+
 func (l *link) remove() error {
 	found, err := netlink.LinkByName(l.name)
 	if err == nil {
 		err = netlink.LinkDel(found)
 	}
+	return unlessAbsent(err)
+}
+
+func unlessAbsent(err error) error {
 	var absent netlink.LinkNotFoundError
 	if errors.As(err, &absent) || errors.Is(err, unix.ENODEV) {
 		return nil

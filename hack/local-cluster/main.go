@@ -56,6 +56,8 @@ func main() {
 		os.Exit(nodeCommand(os.Args[1:]))
 	case "load":
 		os.Exit(loadCommand(os.Args[1:]))
+	case "unlink":
+		os.Exit(unlinkCommand(os.Args[1:]))
 	case "sweep":
 		os.Exit(sweepCommand())
 	case "controllers":

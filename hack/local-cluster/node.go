@@ -129,6 +129,9 @@ func (c *cluster) bootNode(ctx context.Context) error {
 	if c.node.link, err = connect(c.node.first.command.Process.Pid); err != nil {
 		return err
 	}
+	if err := c.node.link.note(c.directory.path); err != nil {
+		return err
+	}
 	c.network = c.node.link.network
 	return c.node.tell(ctx, fmt.Sprintf("%s %d", joinCommand, c.node.link.number))
 }
