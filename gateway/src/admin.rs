@@ -20,7 +20,7 @@ use crate::metrics;
 /// | path | answers |
 /// |---|---|
 /// | `/metrics` | every family, in OpenMetrics' text form |
-/// | `/capabilities` | what is served: the catalog's revision, and how much is in it |
+/// | `/capabilities` | what is served: the catalog's revision, how much is in it, and whether Redis answers |
 /// | `/sessions` | how many sessions there are, and their ages; never an id |
 pub fn router(gateway: Arc<Gateway>) -> Router {
     Router::new()
@@ -31,7 +31,7 @@ pub fn router(gateway: Arc<Gateway>) -> Router {
 }
 
 async fn scrape(State(gateway): State<Arc<Gateway>>) -> Response {
-    match metrics::encode(&gateway) {
+    match metrics::encode(&gateway).await {
         Ok(text) => ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response(),
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")).into_response(),
     }
@@ -50,17 +50,17 @@ async fn capabilities(State(gateway): State<Arc<Gateway>>) -> Response {
         "tools": counts.tools,
         "prompts": counts.prompts,
         "resources": counts.resources,
+        "redis": gateway.redis.as_ref().map(|redis| json!({"ready": redis.is_up()})),
     }))
 }
 
 async fn sessions(State(gateway): State<Arc<Gateway>>) -> Response {
-    let (ages, idle): (Vec<Duration>, Vec<Duration>) =
-        gateway.sessions.ages(Instant::now()).into_iter().unzip();
+    let counted = gateway.sessions.count(Instant::now()).await;
     json(&json!({
-        "sessions": ages.len(),
+        "sessions": counted.count,
         "streams": gateway.streams.count(),
-        "ageSeconds": quantiles(ages),
-        "idleSeconds": quantiles(idle),
+        "ageSeconds": quantiles(counted.age),
+        "idleSeconds": quantiles(counted.idle),
     }))
 }
 
@@ -69,11 +69,7 @@ fn json(value: &Value) -> Response {
 }
 
 /// Of whole seconds.
-fn quantiles(mut durations: Vec<Duration>) -> Value {
-    durations.sort_unstable();
-    let at = |percent: usize| {
-        let place = durations.len().saturating_sub(1) * percent / 100;
-        durations.get(place).map(Duration::as_secs)
-    };
-    json!({"p50": at(50), "p99": at(99), "max": at(100)})
+fn quantiles([p50, p99, max]: [Option<Duration>; 3]) -> Value {
+    let seconds = |duration: Option<Duration>| duration.map(|duration| duration.as_secs());
+    json!({"p50": seconds(p50), "p99": seconds(p99), "max": seconds(max)})
 }

@@ -3,17 +3,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
 use crate::catalog::live::Live;
 use crate::credentials::Credentials;
 use crate::drain::Drain;
-use crate::mcp::Outcome;
+use crate::mcp::Results;
 use crate::mcp::session::Sessions;
 use crate::metrics::Metrics;
-use crate::policy::cache::Cache;
 use crate::policy::gate::Gate;
 use crate::policy::rate_limit::RateLimits;
+use crate::redis::Redis;
 use crate::upstream::Upstream;
 
 /// What clients may use up. Each has a metric.
@@ -72,7 +73,11 @@ pub struct Gateway {
     /// How often tools were called.
     pub rate_limits: RateLimits,
     /// Results that may be used again.
-    pub(crate) cache: Cache<Arc<Outcome>>,
+    pub(crate) results: Results,
+    /// What the replicas share, where they share anything.
+    pub redis: Option<Arc<Redis>>,
+    /// What connections take one of each.
+    pub connections: Arc<Semaphore>,
     /// Requests that are being served.
     pub requests: Gate,
     /// Streams that are open.
@@ -81,6 +86,8 @@ pub struct Gateway {
     pub metrics: Metrics,
     /// What clients may use up.
     pub bounds: Bounds,
+    /// Whether traces are sent.
+    pub traces: bool,
     /// Whether the process ends.
     pub drain: Drain,
     /// Owns the calls that go on when their client goes away.
@@ -94,6 +101,7 @@ impl Gateway {
         live: Live,
         credentials: Credentials,
         upstream: Upstream,
+        redis: Option<Arc<Redis>>,
         bounds: Bounds,
         drain: Drain,
     ) -> Self {
@@ -101,13 +109,16 @@ impl Gateway {
             live,
             upstream,
             credentials,
-            sessions: Sessions::new(bounds.sessions, bounds.session_lifetime),
-            rate_limits: RateLimits::default(),
-            cache: Cache::new(bounds.cache_bytes),
+            sessions: Sessions::new(bounds.sessions, bounds.session_lifetime, redis.clone()),
+            rate_limits: RateLimits::new(redis.clone()),
+            results: Results::new(bounds.cache_bytes, redis.clone()),
+            redis,
+            connections: Arc::new(Semaphore::new(bounds.connections)),
             requests: Gate::default(),
             streams: Gate::default(),
             metrics: Metrics::new(),
             bounds,
+            traces: false,
             drain,
             tasks: TaskTracker::new(),
         }

@@ -11,6 +11,7 @@ use futures::StreamExt as _;
 use http::{HeaderMap, HeaderName, Method, StatusCode, header};
 use http_body_util::BodyExt as _;
 
+use crate::body::Passed;
 use crate::gateway::Gateway;
 use crate::upstream::Failure;
 
@@ -60,13 +61,20 @@ pub async fn proxy(gateway: Arc<Gateway>, path: &str, request: Request) -> Respo
     };
     let timeout = Duration::from_millis(catalog.server.request_timeout_ms);
     let (parts, body) = request.into_parts();
-    let body = http_body_util::Limited::new(body, gateway.bounds.body_bytes);
+    let (body, wrong) = Passed::new(body, gateway.bounds.body_bytes);
     let mut outgoing = http::Request::new(Body::new(body));
     *outgoing.method_mut() = parts.method;
     *outgoing.uri_mut() = uri;
     *outgoing.headers_mut() = forwarded(parts.headers, &PRIVATE);
-    match gateway.upstream.pass(&route.target, outgoing, timeout).await {
-        Err(failure) => failed(&gateway, &failure),
+    let is_blamed = || wrong.get().is_some();
+    match gateway.upstream.pass(&route.target, outgoing, timeout, is_blamed).await {
+        Err(failure) => match wrong.get() {
+            Some(error) => {
+                gateway.metrics.refused("body");
+                (error.status(), format!("{error}\n")).into_response()
+            }
+            None => failed(&gateway, &failure),
+        },
         Ok((response, permit)) => {
             let (mut parts, body) = response.into_parts();
             parts.headers = forwarded(parts.headers, &[]);

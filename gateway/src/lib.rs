@@ -20,10 +20,12 @@ pub mod metrics;
 pub mod pattern;
 pub mod policy;
 mod process;
+pub mod redis;
 pub mod router;
 pub mod security;
 pub mod server;
 pub mod source;
+pub mod telemetry;
 pub mod upstream;
 
 /// The version of this package.

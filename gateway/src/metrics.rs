@@ -125,7 +125,7 @@ fn durations() -> Histogram {
 ///
 /// # Errors
 /// Where a value cannot be written, which no value of these families is known to be.
-pub fn encode(gateway: &Arc<Gateway>) -> Result<String, fmt::Error> {
+pub async fn encode(gateway: &Arc<Gateway>) -> Result<String, fmt::Error> {
     let mut registry = Registry::with_prefix("mcp_gateway");
     let metrics = &gateway.metrics;
     registry.register("requests", "Requests by method, generation and status", metrics.answered.clone());
@@ -143,6 +143,13 @@ pub fn encode(gateway: &Arc<Gateway>) -> Result<String, fmt::Error> {
         metrics.backend_failures.clone(),
     );
     registry.register("catalog_loads", "Catalogs that came, by what became of them", metrics.loads.clone());
+    if let Some(redis) = &gateway.redis {
+        let failures = Counter::<u64>::default();
+        failures.inc_by(redis.failures());
+        registry.register("redis_failures", "Questions that Redis did not answer", failures);
+    }
+    let now = tokio::time::Instant::now();
+    let sessions = gateway.sessions.count(now).await.count;
     let mut gauge = |name: &str, help: &str, value: u64| {
         let gauge = Gauge::<i64>::default();
         gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
@@ -152,14 +159,18 @@ pub fn encode(gateway: &Arc<Gateway>) -> Result<String, fmt::Error> {
     let counts = catalog.as_ref().map(|catalog| catalog.counts()).unwrap_or_default();
     let in_flight: usize =
         catalog.iter().flat_map(|catalog| catalog.backends()).map(|backend| backend.in_flight()).sum();
-    let now = tokio::time::Instant::now();
     let open = catalog.iter().flat_map(|catalog| catalog.backends()).filter(|it| it.is_open(now)).count();
     gauge("requests_in_flight", "Requests that are being served", gateway.requests.count());
+    let connections = gateway.bounds.connections.saturating_sub(gateway.connections.available_permits());
+    gauge("connections", "Connections of clients", connections as u64);
     gauge("streams_open", "Streams that tell of changes", gateway.streams.count());
-    gauge("sessions", "Legacy sessions", gateway.sessions.count() as u64);
+    gauge("sessions", "Legacy sessions; with Redis, on all replicas together", sessions as u64);
     gauge("backend_calls_in_flight", "Calls of backends", in_flight as u64);
     gauge("backends_open", "Backends that are left alone for a while", open as u64);
-    gauge("cache_bytes", "What cached results take, about", gateway.cache.bytes() as u64);
+    gauge("cache_bytes", "What cached results take, about", gateway.results.bytes() as u64);
+    if let Some(redis) = &gateway.redis {
+        gauge("redis_up", "Whether Redis answers", u64::from(redis.is_up()));
+    }
     gauge("tools", "Tools that are served", counts.tools as u64);
     gauge("prompts", "Prompts that are served", counts.prompts as u64);
     gauge("resources", "Resources and templates that are served", counts.resources as u64);

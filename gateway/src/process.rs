@@ -10,14 +10,16 @@ use anyhow::{Context as _, bail};
 use kube::Client;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, timeout};
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use crate::catalog::live::Live;
 use crate::credentials::Credentials;
 use crate::drain::Drain;
 use crate::gateway::{Bounds, Gateway};
+use crate::redis::Redis;
 use crate::source::cluster::Source;
 use crate::source::manifests::{self, Loaded, Manifests};
 use crate::source::secrets;
@@ -26,6 +28,9 @@ use crate::{admin, router, server};
 
 /// How often sessions are looked through for those whose time is over.
 const SWEEP: Duration = Duration::from_secs(30);
+
+/// How long the start waits for Redis.
+const REDIS: Duration = Duration::from_secs(1);
 
 /// How many connections the server for metrics takes.
 const ADMIN_CONNECTIONS: usize = 64;
@@ -60,13 +65,21 @@ type Ended = anyhow::Result<()>;
 
 impl Process {
     /// Listens, and serves nothing yet.
-    pub(crate) async fn new(listening: Listening, bounds: Bounds, timing: Timing) -> anyhow::Result<Self> {
+    pub(crate) async fn new(
+        listening: Listening,
+        redis: Option<Redis>,
+        bounds: Bounds,
+        timing: Timing,
+        traces: bool,
+    ) -> anyhow::Result<Self> {
         let bind = async |port| {
             let address = SocketAddr::new(listening.address, port);
             TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))
         };
-        let upstream = Upstream::new()?;
-        let gateway = Gateway::new(Live::new(), Credentials::default(), upstream, bounds, Drain::default());
+        let upstream = Upstream::new();
+        let (live, redis) = (Live::new(), redis.map(Arc::new));
+        let gateway = Gateway::new(live, Credentials::default(), upstream, redis, bounds, Drain::default());
+        let gateway = Gateway { traces, ..gateway };
         Ok(Self {
             gateway: Arc::new(gateway),
             listener: bind(listening.port).await?,
@@ -118,15 +131,24 @@ impl Process {
         let (mut terminate, mut interrupt) =
             (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
         let drain = gateway.drain.clone();
-        let mut servers = JoinSet::new();
-        let (router, bounds, closing) = (router::router(Arc::clone(&gateway)), gateway.bounds, drain.clone());
-        servers.spawn(async move { server::serve(listener, router, bounds, closing.closing()).await });
-        // Both are needed to the last.
+        // What is needed to the last.
         let mut others = JoinSet::new();
+        if let Some(redis) = gateway.redis.clone() {
+            let follow = Arc::clone(&redis).follow(Arc::clone(&gateway));
+            others.spawn(async move { never(follow.await) });
+            // Sessions of before are known from the first request on; without Redis it is started all the same.
+            if timeout(REDIS, redis.up()).await.is_err() {
+                warn!("redis does not answer yet");
+            }
+        }
+        let mut servers = JoinSet::new();
+        let slots = Arc::clone(&gateway.connections);
+        let (router, bounds, closing) = (router::router(Arc::clone(&gateway)), gateway.bounds, drain.clone());
+        servers.spawn(async move { server::serve(listener, router, bounds, slots, closing.closing()).await });
         let admin_router = admin::router(Arc::clone(&gateway));
-        let admin_bounds = Bounds { connections: ADMIN_CONNECTIONS, ..gateway.bounds };
+        let (bounds, slots) = (gateway.bounds, Arc::new(Semaphore::new(ADMIN_CONNECTIONS)));
         others.spawn(async move {
-            match server::serve(admin, admin_router, admin_bounds, std::future::pending()).await {
+            match server::serve(admin, admin_router, bounds, slots, std::future::pending()).await {
                 Ok(()) => bail!("the server of metrics ended"),
                 Err(never) => match never {},
             }

@@ -44,8 +44,8 @@ async fn route(State(gateway): State<Arc<Gateway>>, request: Request) -> Respons
     match Place::of(&catalog.server, request.uri().path()) {
         Place::Endpoint => match *request.method() {
             Method::POST => mcp::post(gateway, request).await,
-            Method::GET => mcp::get(&gateway, request.headers()),
-            Method::DELETE => mcp::delete(&gateway, request.headers()),
+            Method::GET => mcp::get(&gateway, request.headers()).await,
+            Method::DELETE => mcp::delete(&gateway, request.headers()).await,
             _ => (StatusCode::METHOD_NOT_ALLOWED, [(header::ALLOW, "POST, GET, DELETE")]).into_response(),
         },
         Place::Operation(path) => {

@@ -27,7 +27,8 @@ const MAX_HEADERS: usize = 100;
 
 /// Accepts connections until `closing`, then finishes the requests that have begun and returns.
 ///
-/// Dropping the future closes every connection.
+/// Each connection takes one of the `slots`; while there is none, nobody is accepted. Dropping the future closes every
+/// connection.
 ///
 /// # Errors
 /// None: what goes wrong with a connection is that connection's end, and an error of accepting is waited out.
@@ -35,11 +36,11 @@ pub async fn serve(
     listener: TcpListener,
     router: Router,
     bounds: Bounds,
+    slots: Arc<Semaphore>,
     closing: impl Future<Output = ()>,
 ) -> Result<(), Infallible> {
     let mut closing = pin!(closing);
     let graceful = GracefulShutdown::new();
-    let slots = Arc::new(Semaphore::new(bounds.connections));
     let mut connections = JoinSet::new();
     loop {
         let accepted = async {

@@ -5,14 +5,15 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use clap::{Args, ValueEnum};
+use clap::Args;
 use mcp_crds::validate::duration::parse_go_duration;
-use tracing_subscriber::EnvFilter;
 
 use crate::gateway::Bounds;
 use crate::process::{Listening, Process, Timing};
+use crate::redis::{OnFailure, Password, Redis, Settings};
 use crate::source::cluster::Source;
 use crate::source::manifests::Manifests;
+use crate::telemetry::{LogFormat, Telemetry};
 use crate::upstream::{Directory, Service};
 
 /// Where a pod finds the name of its namespace.
@@ -22,6 +23,9 @@ const NAMESPACE_FILE: &str = "/var/run/secrets/kubernetes.io/serviceaccount/name
 ///
 /// With --manifests they come from files: the same objects as in a cluster, under the same rules, and live as well. A Service
 /// is then looked for on this machine, at the port that the object names.
+///
+/// Traces are sent, by OTLP over HTTP, where OTEL_EXPORTER_OTLP_ENDPOINT says to; OpenTelemetry's other variables work as
+/// they do everywhere.
 #[derive(Debug, Args)]
 pub struct ServeArgs {
     /// Folder of manifests, or one file: MCPServers, MCPTools, MCPPrompts, MCPResources, and Secrets for their headers.
@@ -64,8 +68,45 @@ pub struct ServeArgs {
     drain_timeout: Duration,
     #[command(flatten, next_help_heading = "Bounds")]
     bounds: BoundArgs,
+    #[command(flatten, next_help_heading = "Redis")]
+    redis: RedisArgs,
     #[command(flatten, next_help_heading = "Logs")]
     log: LogArgs,
+}
+
+#[derive(Debug, Args)]
+struct RedisArgs {
+    /// Redis that keeps sessions, cached results and rate limits for all replicas, as HOST or HOST:PORT [default: each
+    /// replica keeps its own]
+    #[arg(long, env = "MCP_GATEWAY_REDIS", value_name = "ADDRESS")]
+    redis: Option<String>,
+    /// Which of its databases
+    #[arg(long, env = "MCP_GATEWAY_REDIS_DATABASE", value_name = "NUMBER", default_value_t = 0)]
+    redis_database: u16,
+    /// Password that it asks for. Everyone on a machine sees what a process was started with: give it as the variable
+    #[arg(long, env = "MCP_GATEWAY_REDIS_PASSWORD", value_name = "PASSWORD", hide_env_values = true)]
+    redis_password: Option<Password>,
+    /// Speak to it over TLS; its certificate is checked against this machine's authorities, or those in SSL_CERT_FILE
+    #[arg(long, env = "MCP_GATEWAY_REDIS_TLS")]
+    redis_tls: bool,
+    /// What becomes of what cannot be done without it, while it does not answer
+    #[arg(long, env = "MCP_GATEWAY_REDIS_FAILURE", value_name = "MODE", value_enum, default_value_t)]
+    redis_failure: OnFailure,
+}
+
+impl RedisArgs {
+    /// The part of Redis that belongs to a server.
+    fn redis(self, namespace: &str, server: &str) -> anyhow::Result<Option<Redis>> {
+        let Some(address) = self.redis else { return Ok(None) };
+        let settings = Settings {
+            address,
+            database: self.redis_database,
+            password: self.redis_password,
+            tls: self.redis_tls,
+            on_failure: self.redis_failure,
+        };
+        Redis::new(&settings, namespace, server).context("--redis").map(Some)
+    }
 }
 
 #[derive(Debug, Args)]
@@ -73,7 +114,7 @@ struct BoundArgs {
     /// How large the body of a request may be, in bytes
     #[arg(long, env = "MCP_GATEWAY_MAX_BODY_BYTES", value_name = "BYTES", default_value_t = Bounds::default().body_bytes)]
     max_body_bytes: usize,
-    /// How many legacy sessions there may be
+    /// How many legacy sessions there may be; with Redis, on all replicas together
     #[arg(long, env = "MCP_GATEWAY_MAX_SESSIONS", value_name = "NUMBER", default_value_t = Bounds::default().sessions)]
     max_sessions: usize,
     /// How long a legacy session lives after its last use
@@ -85,6 +126,15 @@ struct BoundArgs {
     /// How many connections there may be
     #[arg(long, env = "MCP_GATEWAY_MAX_CONNECTIONS", value_name = "NUMBER", default_value_t = Bounds::default().connections)]
     max_connections: usize,
+    /// How long the head of a request may take to come, and a connection may be idle
+    #[arg(long, env = "MCP_GATEWAY_HEAD_TIME", value_name = "DURATION", default_value = "60s", value_parser = parse_go_duration)]
+    head_time: Duration,
+    /// How long the body of a request may take to come
+    #[arg(long, env = "MCP_GATEWAY_BODY_TIME", value_name = "DURATION", default_value = "30s", value_parser = parse_go_duration)]
+    body_time: Duration,
+    /// How long a client may leave unread what was sent to it
+    #[arg(long, env = "MCP_GATEWAY_WRITE_TIME", value_name = "DURATION", default_value = "30s", value_parser = parse_go_duration)]
+    write_time: Duration,
     /// How many bytes of results are kept for tools with a cacheTTL
     #[arg(long, env = "MCP_GATEWAY_CACHE_BYTES", value_name = "BYTES", default_value_t = Bounds::default().cache_bytes)]
     cache_bytes: usize,
@@ -100,15 +150,6 @@ struct LogArgs {
     log_format: LogFormat,
 }
 
-#[derive(Debug, Clone, Copy, Default, ValueEnum)]
-enum LogFormat {
-    /// One line of JSON for each event
-    #[default]
-    Json,
-    /// For people
-    Text,
-}
-
 impl BoundArgs {
     fn bounds(&self) -> Bounds {
         Bounds {
@@ -117,21 +158,12 @@ impl BoundArgs {
             session_lifetime: self.session_lifetime,
             streams: self.max_streams,
             connections: self.max_connections,
+            head_time: self.head_time,
+            body_time: self.body_time,
+            write_time: self.write_time,
             cache_bytes: self.cache_bytes,
             ..Bounds::default()
         }
-    }
-}
-
-impl LogArgs {
-    fn install(&self) -> anyhow::Result<()> {
-        let filter: EnvFilter = self.log_level.parse().context("--log-level")?;
-        let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-        match self.log_format {
-            LogFormat::Json => log.json().flatten_event(true).init(),
-            LogFormat::Text => log.with_target(false).init(),
-        }
-        Ok(())
     }
 }
 
@@ -140,12 +172,16 @@ impl LogArgs {
 /// # Errors
 /// Where nothing can be served, or the end was not in good order.
 pub fn serve(args: ServeArgs) -> anyhow::Result<()> {
-    args.log.install()?;
+    // Redis' client and that of traces ask for the process's own; it was installed already where this is called again.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(run(args))
+    let telemetry = Telemetry::init(&args.log.log_level, args.log.log_format, runtime.handle())?;
+    let ended = runtime.block_on(run(args, telemetry.traces()));
+    telemetry.flush();
+    ended
 }
 
-async fn run(args: ServeArgs) -> anyhow::Result<()> {
+async fn run(args: ServeArgs, traces: bool) -> anyhow::Result<()> {
     let timing = Timing { delay: args.drain_delay, timeout: args.drain_timeout };
     let listening = |address: IpAddr, port: u16| Listening {
         address: args.address.unwrap_or(address),
@@ -158,14 +194,18 @@ async fn run(args: ServeArgs) -> anyhow::Result<()> {
             let manifests = Manifests { path, server: args.server };
             let loaded = manifests.load()?;
             let listening = listening(IpAddr::V4(Ipv4Addr::LOCALHOST), loaded.port);
-            let process = Process::new(listening, bounds, timing).await?;
+            let served = &loaded.snapshot.server;
+            let redis = args.redis.redis(&served.namespace, &served.name)?;
+            let process = Process::new(listening, redis, bounds, timing, traces).await?;
             process.run_manifests(manifests, loaded, Directory::local(args.services)).await
         }
         (None, Some(server)) => {
             let namespace = args.namespace.map_or_else(own_namespace, Ok)?;
-            let source = Source { server, namespace: namespace.clone(), mounted: args.catalog_dir };
-            let process =
-                Process::new(listening(IpAddr::V6(Ipv6Addr::UNSPECIFIED), 8080), bounds, timing).await?;
+            let source =
+                Source { server: server.clone(), namespace: namespace.clone(), mounted: args.catalog_dir };
+            let redis = args.redis.redis(&namespace, &server)?;
+            let listening = listening(IpAddr::V6(Ipv6Addr::UNSPECIFIED), 8080);
+            let process = Process::new(listening, redis, bounds, timing, traces).await?;
             process.run_cluster(source, Directory::Cluster { namespace, domain: args.cluster_domain }).await
         }
         (None, None) => bail!("either --manifests or --catalog is needed"),

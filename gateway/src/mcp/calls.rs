@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, header};
 use tokio::time::Instant;
+use tracing::Span;
 
 use super::RpcError;
 use super::events::Messages;
@@ -20,9 +21,6 @@ use crate::upstream::{Exchange, Failure, Outgoing, Request, Target, map};
 
 /// The name by which the gateway calls itself towards backends.
 const USER_AGENT: &str = concat!("mcp-gateway/", env!("CARGO_PKG_VERSION"));
-
-/// Headers of a request that a backend is given as well: those that carry on a trace.
-const CARRIED: [&str; 3] = ["traceparent", "tracestate", "baggage"];
 
 /// One request, with all that its answer is made from.
 #[derive(Debug, Clone)]
@@ -40,6 +38,10 @@ pub(super) struct Context {
     pub(super) accepts_events: bool,
     /// The level from which the client wants log messages, if it wants any.
     pub(super) log_level: Option<LogLevel>,
+    /// Headers that say to a backend to which trace its work belongs.
+    pub(super) trace: HeaderMap,
+    /// Ends with the answer.
+    pub(super) _span: Span,
 }
 
 /// The answer to a request.
@@ -98,11 +100,7 @@ impl Context {
         headers.insert(header::USER_AGENT, HeaderValue::from_static(USER_AGENT));
         headers.insert(header::ACCEPT, HeaderValue::from_static("*/*"));
         headers.insert(VERSION_HEADER, HeaderValue::from_static(self.version.as_str()));
-        for name in CARRIED {
-            if let Some(value) = self.headers.get(name) {
-                headers.insert(name, value.clone());
-            }
-        }
+        headers.extend(self.trace.clone());
         headers
     }
 

@@ -71,6 +71,16 @@ impl ToolResult {
         result.finish()
     }
 
+    /// What it is made of where it is no error: content, and structured content.
+    pub(super) fn parts(&self) -> (&str, Option<&str>) {
+        (&self.content, self.structured.as_deref())
+    }
+
+    /// A result that is made of this, and no error.
+    pub(super) const fn from_parts(content: String, structured: Option<String>) -> Self {
+        Self { content, structured, is_error: false }
+    }
+
     /// About how many bytes it takes to keep.
     pub(super) fn size(&self) -> usize {
         self.content.len() + self.structured.as_ref().map_or(0, String::len)

@@ -6,6 +6,7 @@ use serde_json::value::RawValue;
 
 use super::protocol::{Generation, Version};
 use crate::json::{Object, array, string};
+use crate::redis::Away;
 
 const PARSE: i64 = -32700;
 const INVALID_REQUEST: i64 = -32600;
@@ -26,6 +27,13 @@ pub struct RpcError {
     data: Option<String>,
     /// Where it is another than the code's own.
     status: Option<StatusCode>,
+}
+
+impl From<Away> for RpcError {
+    fn from(Away: Away) -> Self {
+        let message = "the server cannot keep what belongs to sessions now; try again later";
+        Self { status: Some(StatusCode::SERVICE_UNAVAILABLE), ..Self::new(INTERNAL, message) }
+    }
 }
 
 impl RpcError {

@@ -11,6 +11,7 @@ use futures::stream::{self, Stream, StreamExt};
 use http::header;
 use tokio::sync::mpsc;
 use tokio::time::{Interval, MissedTickBehavior, interval_at};
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 /// After how long a silent stream says that it lives.
@@ -61,13 +62,26 @@ pub(super) fn response(messages: Messages, held: impl Send + 'static) -> Respons
     (headers, Body::from_stream(frames)).into_response()
 }
 
-/// Messages that go on being made when nobody reads them any more: a legacy client that goes away does not cancel.
-pub(super) fn detached(mut messages: Messages, tasks: &TaskTracker) -> Messages {
+/// Messages that go on being made when nobody reads them any more: a legacy client that goes away does not cancel. `held`
+/// is dropped when they have come to their end.
+pub(super) fn detached(
+    mut messages: Messages,
+    cancelled: CancellationToken,
+    held: impl Send + 'static,
+    tasks: &TaskTracker,
+) -> Messages {
     let (sender, receiver) = mpsc::channel(MAX_WAITING);
     tasks.spawn(async move {
-        while let Some(message) = messages.next().await {
-            // Nobody reads: the work goes on all the same.
-            let _ = sender.send(message).await;
+        let _held = held;
+        let send = async {
+            while let Some(message) = messages.next().await {
+                // Nobody reads: the work goes on all the same.
+                let _ = sender.send(message).await;
+            }
+        };
+        tokio::select! {
+            () = send => {}
+            () = cancelled.cancelled() => {}
         }
     });
     let next = |mut receiver: mpsc::Receiver<String>| async move {
@@ -98,7 +112,17 @@ mod tests {
             }
             Some((n.to_string(), (n + 1, done)))
         });
-        drop(detached(work.boxed(), &tasks));
+        drop(detached(work.boxed(), CancellationToken::new(), (), &tasks));
         told.await.expect("it came to its end");
+    }
+
+    #[tokio::test]
+    async fn detached_work_ends_when_it_is_cancelled() {
+        let (held, released) = tokio::sync::oneshot::channel::<()>();
+        let (cancelled, tasks) = (CancellationToken::new(), TaskTracker::new());
+        let mut messages = detached(stream::pending().boxed(), cancelled.clone(), held, &tasks);
+        cancelled.cancel();
+        assert_eq!(messages.next().await, None);
+        released.await.expect_err("what was held is let go");
     }
 }

@@ -31,6 +31,11 @@ impl Id {
         Self::read(value.get())
     }
 
+    /// The id that this JSON is.
+    pub(super) fn from_json(text: &str) -> Option<Self> {
+        Self::read(text)
+    }
+
     /// The id as JSON.
     pub(super) fn as_json(&self) -> &str {
         &self.0
@@ -180,6 +185,24 @@ pub(super) struct Meta<'a> {
     pub(super) capabilities: Option<&'a RawValue>,
     #[serde(default, rename = "io.modelcontextprotocol/logLevel")]
     pub(super) log_level: Option<protocol::LogLevel>,
+    #[serde(borrow)]
+    pub(super) traceparent: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    pub(super) tracestate: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    pub(super) baggage: Option<Cow<'a, str>>,
+}
+
+impl Meta<'_> {
+    /// What it says about the trace to which the request belongs.
+    pub(super) fn trace(&self, name: &str) -> Option<&str> {
+        match name {
+            "traceparent" => self.traceparent.as_deref(),
+            "tracestate" => self.tracestate.as_deref(),
+            "baggage" => self.baggage.as_deref(),
+            _ => None,
+        }
+    }
 }
 
 /// The `_meta` of params; `None` where there is none, or one that cannot be read.

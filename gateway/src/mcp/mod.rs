@@ -13,10 +13,12 @@ mod prompts;
 pub mod protocol;
 mod resources;
 pub mod result;
+mod results;
 pub mod session;
 mod subscriptions;
 mod tools;
 
 pub use endpoint::{delete, get, post};
 pub use error::RpcError;
+pub(crate) use results::Results;
 pub(crate) use tools::Outcome;

@@ -98,12 +98,12 @@ fn describe(uri: &str, resource: &Resource, content: &upstream::Content) -> Stri
 }
 
 /// Answers `resources/subscribe` of the legacy generation.
-pub(super) fn subscribe(context: &Context, session: &Session) -> Result<Reply, RpcError> {
+pub(super) async fn subscribe(context: &Context, session: &Session) -> Result<Reply, RpcError> {
     let read: Read<'_> = context.params.read()?;
     if context.catalog.resource(&read.uri).is_none() || read.uri.len() > MAX_URI {
         return Err(RpcError::resource_not_found(&read.uri, context.generation()));
     }
-    if session.subscribe(&read.uri, known_by(&context.catalog, &read.uri)) {
+    if session.subscribe(&read.uri, known_by(&context.catalog, &read.uri)).await? {
         Ok(Reply::of("{}"))
     } else {
         let reason = format!("a session may subscribe to {MAX_SUBSCRIPTIONS} resources");
@@ -112,9 +112,9 @@ pub(super) fn subscribe(context: &Context, session: &Session) -> Result<Reply, R
 }
 
 /// Answers `resources/unsubscribe` of the legacy generation.
-pub(super) fn unsubscribe(context: &Context, session: &Session) -> Result<Reply, RpcError> {
+pub(super) async fn unsubscribe(context: &Context, session: &Session) -> Result<Reply, RpcError> {
     let read: Read<'_> = context.params.read()?;
-    session.unsubscribe(&read.uri);
+    session.unsubscribe(&read.uri).await?;
     Ok(Reply::of("{}"))
 }
 

@@ -19,7 +19,7 @@ use super::events::Messages;
 use super::message::Id;
 use super::protocol::{META_SERVER_INFO, META_SUBSCRIPTION};
 use super::resources::known_by;
-use super::session::{MAX_SUBSCRIPTIONS, MAX_URI, Session};
+use super::session::{MAX_SUBSCRIPTIONS, MAX_URI, Missing, Session};
 use crate::catalog::live::Changes;
 use crate::gateway::Gateway;
 use crate::json::{Object, array, string};
@@ -92,8 +92,8 @@ pub(super) fn listen(context: &Context) -> Result<Reply, RpcError> {
 }
 
 /// The stream of a session.
-pub(super) fn of_session(gateway: &Arc<Gateway>, session: Arc<Session>, id: &str) -> Messages {
-    let ended = session.open_stream();
+pub(super) async fn of_session(gateway: &Arc<Gateway>, session: Arc<Session>, id: &str) -> Messages {
+    let ended = session.open_stream().await;
     let listener = Listener::Session { session, id: id.to_owned(), ended };
     Watching::new(gateway, listener, VecDeque::new()).messages()
 }
@@ -167,17 +167,23 @@ impl Watching {
             () = self.gateway.drain.closing() => {
                 self.over = true;
                 self.ready.extend(self.listener.farewell());
+                return;
             }
-            () = ended.cancelled() => self.over = true,
-            changed = self.changes.changed() => match changed {
-                Ok(()) => self.compare(),
-                Err(_) => self.over = true,
-            },
-            () = sleep_until(touched) => self.over |= !self.listener.is_alive(&self.gateway),
+            () = ended.cancelled() => {
+                self.over = true;
+                return;
+            }
+            changed = self.changes.changed() => {
+                self.over = changed.is_err();
+                self.compare().await;
+                return;
+            }
+            () = sleep_until(touched) => {}
         }
+        self.over |= !self.listener.is_alive(&self.gateway).await;
     }
 
-    fn compare(&mut self) {
+    async fn compare(&mut self) {
         let now = *self.changes.borrow_and_update();
         let told = std::mem::replace(&mut self.told, now);
         let Some(catalog) = self.gateway.live.get() else { return };
@@ -192,7 +198,7 @@ impl Watching {
                 self.ready.push_back(self.listener.notification(method, None));
             }
         }
-        for uri in self.listener.updated(|uri| known_by(&catalog, uri)) {
+        for uri in self.listener.updated(|uri| known_by(&catalog, uri)).await {
             let message = self.listener.notification("notifications/resources/updated", Some(&uri));
             self.ready.push_back(message);
         }
@@ -210,9 +216,9 @@ impl Listener {
         }
     }
 
-    fn updated(&mut self, known_by: impl Fn(&str) -> Option<u64>) -> Vec<Box<str>> {
+    async fn updated(&mut self, known_by: impl Fn(&str) -> Option<u64> + Send) -> Vec<Box<str>> {
         match self {
-            Self::Session { session, .. } => session.updated(known_by),
+            Self::Session { session, .. } => session.updated(known_by).await,
             Self::Subscription { known, .. } => {
                 let mut updated = Vec::new();
                 for (uri, told) in known {
@@ -249,9 +255,12 @@ impl Listener {
     }
 
     /// Whether the session goes on; a stream that is open uses it.
-    fn is_alive(&self, gateway: &Gateway) -> bool {
+    async fn is_alive(&self, gateway: &Gateway) -> bool {
         match self {
-            Self::Session { id, .. } => gateway.sessions.get(id, Instant::now()).is_some(),
+            Self::Session { session, id, .. } => {
+                let used = gateway.sessions.get(id, session.version, Instant::now()).await;
+                !matches!(used, Err(Missing::Unknown))
+            }
             Self::Subscription { .. } => true,
         }
     }

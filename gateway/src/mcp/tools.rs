@@ -147,19 +147,16 @@ pub(super) async fn run(context: &Context, params: &Params) -> Result<Ran, RpcEr
         Err(reason) => return Err(RpcError::internal(format!("inputSchema does not compile: {reason}"))),
     }
     if let Some(limit) = &tool.rate_limit
-        && let Err(wait) = context.gateway.rate_limits.take(&tool.name, limit, Instant::now())
+        && let Err(limited) = context.gateway.rate_limits.take(&tool.name, limit, Instant::now()).await
     {
         context.gateway.metrics.rate_limited();
-        return done(Outcome::failure(&format!(
-            "the tool's rate limit is reached; try again in {:.1} s",
-            (wait.as_secs_f64() * 10.0).ceil() / 10.0
-        )));
+        return done(Outcome::failure(&limited.to_string()));
     }
     // A round of questions and answers is nobody else's.
     let fresh = call.input_responses.is_none() && call.request_state.is_none();
     let key = tool.cache_ttl.filter(|_| fresh).map(|ttl| (cache_key(tool, &arguments), ttl));
     if let Some((key, _)) = &key
-        && let Some(outcome) = context.gateway.cache.get(key, Instant::now())
+        && let Some(outcome) = context.gateway.results.get(key, Instant::now()).await
     {
         return Ok(Ran::Done(outcome));
     }
@@ -167,7 +164,7 @@ pub(super) async fn run(context: &Context, params: &Params) -> Result<Ran, RpcEr
     if let (Some((key, ttl)), Ran::Done(outcome)) = (key, &ran)
         && let Some(size) = outcome.keepable_size()
     {
-        context.gateway.cache.put(key, Arc::clone(outcome), size, ttl, Instant::now());
+        context.gateway.results.put(key, Arc::clone(outcome), size, ttl, Instant::now()).await;
     }
     Ok(ran)
 }

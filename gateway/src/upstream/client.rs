@@ -12,7 +12,7 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use rand::Rng as _;
-use rustls::ClientConfig;
+use rustls::{ClientConfig, RootCertStore};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::backend::Permit;
@@ -77,24 +77,18 @@ impl Exchange {
     }
 }
 
-/// The machine's certificate authorities cannot be read.
-#[derive(Debug, thiserror::Error)]
-#[error("no certificate authorities could be read from this machine")]
-pub struct NoAuthorities(#[from] std::io::Error);
+impl Default for Upstream {
+    fn default() -> Self {
+        Self::new()
+    }
+}
 
 impl Upstream {
-    /// A client that trusts the certificate authorities of this machine, and speaks HTTP/1.1.
-    ///
-    /// # Errors
-    /// Where those cannot be read.
-    pub fn new() -> Result<Self, NoAuthorities> {
-        let provider = std::sync::Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let tls = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .map_err(std::io::Error::other)?
-            .with_native_roots()?
-            .with_no_client_auth();
-        Ok(Self::with_tls(tls))
+    /// A client that trusts the certificate authorities of this machine, and speaks HTTP/1.1. Where there are none, as in
+    /// an image with nothing in it, plain HTTP still works.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::with_tls(tls())
     }
 
     fn with_tls(tls: ClientConfig) -> Self {
@@ -162,7 +156,8 @@ impl Upstream {
         sent.map_err(|_| Failure::Timeout(request.timeout))?.map_err(|error| failed(&error))
     }
 
-    /// Passes a request through as it is, its body streaming; `deadline` is for the answer's head.
+    /// Passes a request through as it is, its body streaming; `timeout` is for the answer's head. A failure of which the
+    /// client is to `blame` says nothing about the backend.
     ///
     /// # Errors
     /// Where none comes in time.
@@ -171,6 +166,7 @@ impl Upstream {
         target: &Target,
         request: http::Request<Body>,
         timeout: Duration,
+        blame: impl Fn() -> bool,
     ) -> Result<(http::Response<Incoming>, Permit), Failure> {
         let permit = target.backend.admit(Instant::now())?;
         let sent = tokio::time::timeout(timeout, self.client.request(request)).await;
@@ -178,11 +174,19 @@ impl Upstream {
             sent.map_err(|_| Failure::Timeout(timeout)).and_then(|it| it.map_err(|error| failed(&error)));
         let healthy = match &outcome {
             Ok(response) => !is_unavailable(response.status()),
-            Err(failure) => !failure.is_of_health(),
+            Err(failure) => blame() || !failure.is_of_health(),
         };
         target.backend.learn(healthy, Instant::now());
         Ok((outcome?, permit))
     }
+}
+
+/// Trusts the certificate authorities of this machine, where there are any.
+pub(crate) fn tls() -> ClientConfig {
+    let config = ClientConfig::builder()
+        .with_native_roots()
+        .unwrap_or_else(|_| ClientConfig::builder().with_root_certificates(RootCertStore::empty()));
+    config.with_no_client_auth()
 }
 
 fn failed(error: &hyper_util::client::legacy::Error) -> Failure {

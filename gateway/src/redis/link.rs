@@ -1,0 +1,110 @@
+//! The connection: made, kept, and made again.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use ::redis::aio::MultiplexedConnection;
+use ::redis::{AsyncConnectionConfig, PushInfo, PushKind, RedisResult};
+use rand::Rng as _;
+use tokio::sync::broadcast;
+use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+use tracing::{debug, info, warn};
+
+use super::{Connection, Redis};
+use crate::gateway::Gateway;
+
+/// How long an answer may take. A request waits for it, so a slower Redis is worse than none; but a pod that has no CPU
+/// for a moment must not take that for Redis' doing.
+const ANSWER: Duration = Duration::from_secs(1);
+
+/// How long it may take to connect, TLS and password included.
+const CONNECT: Duration = Duration::from_secs(2);
+
+/// How often an idle connection is tried.
+const PING: Duration = Duration::from_secs(1);
+
+/// After how long it is connected again: at first, and at most.
+const WAITS: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
+
+/// How many things that other pods say may wait; what is beyond is not heard.
+const MAX_HEARD: usize = 1024;
+
+impl Redis {
+    /// Keeps the connection up, and hears what the other pods say, for ever.
+    pub async fn follow(self: Arc<Self>, gateway: Arc<Gateway>) -> Infallible {
+        let (said, mut heard) = broadcast::channel(MAX_HEARD);
+        let mut wait = WAITS.0;
+        let mut told = false;
+        loop {
+            match timeout(CONNECT, self.connect(said.clone())).await {
+                Ok(Ok(commands)) => {
+                    let number = self.connects.fetch_add(1, Ordering::Relaxed);
+                    info!("redis answers");
+                    (wait, told) = (WAITS.0, false);
+                    self.set(Some(Connection { number, commands: commands.clone() }));
+                    self.keep(commands, &mut heard, &gateway).await;
+                    self.set(None);
+                    warn!("redis does not answer any more; it is tried again");
+                }
+                Ok(Err(error)) if !told => {
+                    warn!(
+                        error = &error as &dyn std::error::Error,
+                        "redis cannot be reached; it is tried again"
+                    );
+                    told = true;
+                }
+                Err(_) if !told => {
+                    warn!("redis does not answer; it is tried again");
+                    told = true;
+                }
+                Ok(Err(_)) | Err(_) => {}
+            }
+            let share = rand::rng().random_range(0.5..1.0);
+            sleep(wait.mul_f64(share)).await;
+            wait = (wait * 2).min(WAITS.1);
+        }
+    }
+
+    async fn connect(&self, said: broadcast::Sender<PushInfo>) -> RedisResult<MultiplexedConnection> {
+        let config = AsyncConnectionConfig::new()
+            .set_response_timeout(Some(ANSWER))
+            .set_connection_timeout(Some(CONNECT))
+            .set_push_sender(said);
+        let mut connection = self.client.get_multiplexed_async_connection_with_config(&config).await?;
+        connection.subscribe(self.channel()).await?;
+        Ok(connection)
+    }
+
+    /// Returns when the connection is of no use any more.
+    async fn keep(
+        &self,
+        mut commands: MultiplexedConnection,
+        heard: &mut broadcast::Receiver<PushInfo>,
+        gateway: &Gateway,
+    ) {
+        let mut pings = interval(PING);
+        pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                () = self.lost.notified() => return,
+                push = heard.recv() => match push {
+                    Ok(push) if push.kind == PushKind::Disconnection => return,
+                    Ok(push) => self.hear(push, gateway),
+                    Err(broadcast::error::RecvError::Lagged(count)) => {
+                        debug!(count, "other pods said more than could be heard");
+                    }
+                    // This holds a sender.
+                    Err(broadcast::error::RecvError::Closed) => return,
+                },
+                _ = pings.tick() => {
+                    let pong: RedisResult<String> = ::redis::cmd("PING").query_async(&mut commands).await;
+                    if pong.is_err_and(|error| error.is_io_error() || error.is_timeout() || error.is_unrecoverable_error()) {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+}

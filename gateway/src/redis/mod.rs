@@ -1,0 +1,151 @@
+//! What the replicas of a server share, kept in Redis: legacy sessions, cached results and token buckets.
+//!
+//! There is one connection, which [`Redis::follow`] keeps up and on which this pod also hears the others. While there is
+//! none, every question is answered with [`Away`] at once: nobody waits for a Redis that is known to be gone. A question
+//! that is not answered in time ends the connection, for the same reason.
+
+mod cache;
+mod events;
+mod link;
+mod rate_limit;
+mod sessions;
+mod settings;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use ::redis::aio::MultiplexedConnection;
+use ::redis::{Client, Cmd, FromRedisValue, RedisError, RedisResult, ScriptInvocation};
+use arc_swap::ArcSwapOption;
+use thiserror::Error;
+use tokio::sync::{Notify, watch};
+use tracing::{debug, warn};
+
+pub(crate) use events::{Event, What};
+pub use settings::{OnFailure, Password, Settings, SettingsError};
+
+/// Redis gives no answer now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("redis does not answer")]
+pub struct Away;
+
+/// Redis, with what of it belongs to one server.
+pub struct Redis {
+    client: Client,
+    /// What every key of the server begins with.
+    prefix: String,
+    /// What becomes of what cannot be done without Redis.
+    pub on_failure: OnFailure,
+    /// Names this process among those that hear each other.
+    me: u64,
+    current: ArcSwapOption<Connection>,
+    is_up: watch::Sender<bool>,
+    /// Told when a question shows that the connection is of no use.
+    lost: Notify,
+    connects: AtomicU64,
+    failures: AtomicU64,
+}
+
+/// One connection; another one has another number.
+struct Connection {
+    number: u64,
+    commands: MultiplexedConnection,
+}
+
+impl std::fmt::Debug for Redis {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Redis")
+            .field("prefix", &self.prefix)
+            .field("up", &self.is_up())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Redis {
+    /// What of a Redis belongs to a server. Nothing is connected before [`Self::follow`] runs.
+    ///
+    /// # Errors
+    /// Where the settings name no Redis, or the machine's certificate authorities cannot be read.
+    pub fn new(settings: &Settings, namespace: &str, server: &str) -> Result<Self, SettingsError> {
+        Ok(Self {
+            client: settings.client()?,
+            prefix: format!("mcp:{namespace}:{server}:"),
+            on_failure: settings.on_failure,
+            me: rand::random(),
+            current: ArcSwapOption::empty(),
+            is_up: watch::Sender::new(false),
+            lost: Notify::new(),
+            connects: AtomicU64::new(0),
+            failures: AtomicU64::new(0),
+        })
+    }
+
+    /// Whether Redis answers.
+    #[must_use]
+    pub fn is_up(&self) -> bool {
+        *self.is_up.borrow()
+    }
+
+    /// Waits until Redis answers.
+    pub async fn up(&self) {
+        // The sender is owned by `self`, so there is no end to wait for.
+        let _ = self.is_up.subscribe().wait_for(|up| *up).await;
+    }
+
+    /// How many questions were not answered.
+    #[must_use]
+    pub fn failures(&self) -> u64 {
+        self.failures.load(Ordering::Relaxed)
+    }
+
+    fn key(&self, kind: &str, name: &str) -> String {
+        format!("{}{kind}:{name}", self.prefix)
+    }
+
+    async fn command<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, Away> {
+        let (connection, mut commands) = self.connection()?;
+        self.answer(&connection, command.query_async(&mut commands).await)
+    }
+
+    async fn script<T: FromRedisValue>(&self, script: &ScriptInvocation<'_>) -> Result<T, Away> {
+        let (connection, mut commands) = self.connection()?;
+        self.answer(&connection, script.invoke_async(&mut commands).await)
+    }
+
+    fn connection(&self) -> Result<(Arc<Connection>, MultiplexedConnection), Away> {
+        let Some(connection) = self.current.load_full() else {
+            self.failures.fetch_add(1, Ordering::Relaxed);
+            return Err(Away);
+        };
+        let commands = connection.commands.clone();
+        Ok((connection, commands))
+    }
+
+    fn answer<T>(&self, connection: &Connection, answer: RedisResult<T>) -> Result<T, Away> {
+        answer.map_err(|error| {
+            self.failures.fetch_add(1, Ordering::Relaxed);
+            self.learn(connection, &error);
+            Away
+        })
+    }
+
+    /// A connection that does not answer is given up for everyone; an error that Redis itself says is that question's.
+    fn learn(&self, connection: &Connection, error: &RedisError) {
+        let gone = error.is_io_error() || error.is_timeout() || error.is_unrecoverable_error();
+        if !gone {
+            warn!(error = error as &dyn std::error::Error, "redis refused a command");
+            return;
+        }
+        debug!(error = error as &dyn std::error::Error, "redis did not answer");
+        let current = self.current.load();
+        if current.as_ref().is_some_and(|current| current.number == connection.number) {
+            self.set(None);
+            self.lost.notify_one();
+        }
+    }
+
+    fn set(&self, connection: Option<Connection>) {
+        self.is_up.send_replace(connection.is_some());
+        self.current.store(connection.map(Arc::new));
+    }
+}
