@@ -51,10 +51,10 @@ impl Catalog {
 
     fn check_services(&self, candidate: &Entry, findings: &mut Findings) {
         let namespace = &candidate.key.namespace;
-        for service in candidate.services.iter().filter(|name| !self.has_service(namespace, name)) {
-            findings
-                .warnings
-                .push(format!("Service \"{service}\" does not exist in namespace \"{namespace}\" (yet)"));
+        for (service, field) in candidate.called().filter(|(name, _)| !self.has_service(namespace, name)) {
+            let text =
+                format_args!("Service \"{service}\" does not exist in namespace \"{namespace}\" (yet)");
+            findings.warn(field, text);
         }
     }
 }
@@ -149,7 +149,7 @@ fn check_selector(server: &Entry, views: &[View<'_>], findings: &mut Findings) {
         }
         if let [first, second, ..] = holders.as_slice() {
             let detail = format!(
-                "the selector brings {} and {}, which both have {} \"{}\"",
+                "the selector brings {} and {}, which both offer {} \"{}\"",
                 first.key.id,
                 second.key.id,
                 claim.noun(),

@@ -1,5 +1,6 @@
 //! One object, as the catalog knows it.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -10,6 +11,7 @@ use crate::kind::Kind;
 use crate::selector::{Labels, Selector};
 use crate::v1alpha1::Transport;
 use crate::validate::name::is_dns_label;
+use crate::validate::path;
 
 /// Which object of a namespace.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -129,8 +131,10 @@ pub struct Entry {
     pub valid: bool,
     /// What it claims on each server that offers it; nothing for a server.
     pub claims: Vec<Claimed>,
-    /// Names of the Services that it calls.
+    /// Names of the Services that it calls, in their order.
     pub services: Vec<Box<str>>,
+    /// For each of them the first operation that calls it; empty where it is `spec.service` that does.
+    service_operations: Box<[usize]>,
     /// Names of the Secrets whose values it sends as headers.
     pub secrets: Vec<Box<str>>,
     /// What a server selects; `None` for nothing, and for other kinds.
@@ -151,6 +155,7 @@ impl Entry {
         let labels = metadata.get("labels").and_then(Value::as_object).into_iter().flatten();
         let namespace = Some(text("namespace")).filter(|own| !own.is_empty()).unwrap_or(namespace);
         let transport = spec.get("transport").and_then(Value::as_str).and_then(Transport::from_name);
+        let (services, service_operations) = services(spec);
         Self {
             key: ObjectKey::new(kind, namespace, text("name")),
             uid: text("uid").into(),
@@ -160,7 +165,8 @@ impl Entry {
             labels: labels.filter_map(|(key, value)| Some((key.as_str(), value.as_str()?))).collect(),
             valid: true,
             claims: claims(kind, text("name"), spec),
-            services: services(spec),
+            services,
+            service_operations,
             secrets: if kind == Kind::Tool { secrets(spec) } else { Vec::new() },
             selector: if kind == Kind::Server { Selector::read(spec.get("toolSelector")) } else { None },
             transport: transport.unwrap_or_default(),
@@ -180,6 +186,17 @@ impl Entry {
     pub const fn with_validity(mut self, valid: bool) -> Self {
         self.valid = valid;
         self
+    }
+
+    /// The Services that it calls, each with the field that names it first.
+    pub(super) fn called(&self) -> impl Iterator<Item = (&str, FieldPath)> {
+        self.services.iter().enumerate().map(|(i, name)| {
+            let service = match self.service_operations.get(i) {
+                Some(operation) => operation_field(*operation, "service"),
+                None => FieldPath::of(["spec", "service"]),
+            };
+            (&**name, service.join(Segment::Field("name".to_owned())))
+        })
     }
 
     /// Where it stands among those that claim the same.
@@ -225,7 +242,7 @@ fn claims(kind: Kind, object_name: &str, spec: &Value) -> Vec<Claimed> {
         let at = |field| operation_field(index, field);
         let method = operation.get("method").and_then(Value::as_str).unwrap_or("GET");
         let Some(path) = operation.get("ingressPath").and_then(Value::as_str) else { continue };
-        let route = Claim::Route(method.into(), anonymous(path).into());
+        let route = Claim::Route(method.into(), path::shape_of(path).into());
         claims.push(Claimed { claim: route, field: at("ingressPath") });
         let own = operation.get("uri").and_then(Value::as_str);
         match own {
@@ -246,34 +263,28 @@ fn operation_field(index: usize, field: &str) -> FieldPath {
 }
 
 fn uri_claim(uri: &str) -> Claim {
-    Claim::Uri(anonymous(uri).into())
+    Claim::Uri(path::shape_of(uri).into())
 }
 
-/// The template with its placeholders' names left out.
-fn anonymous(template: &str) -> String {
-    let mut out = String::with_capacity(template.len());
-    let mut rest = template;
-    while let Some((before, after)) = rest.split_once('{') {
-        let Some((_, tail)) = after.split_once('}') else { break };
-        out.push_str(before);
-        out.push_str("{}");
-        rest = tail;
-    }
-    out.push_str(rest);
-    out
-}
-
-fn services(spec: &Value) -> Vec<Box<str>> {
+/// The names of the Services, and for each the first operation with it, unless `spec.service` has it.
+fn services(spec: &Value) -> (Vec<Box<str>>, Box<[usize]>) {
     // What can be no Service's name is an error of its own, and no Service that may come yet.
     let one = |holder: &Value| {
         let name = holder.pointer("/service/name").and_then(Value::as_str);
         name.filter(|name| is_dns_label(name)).map(Box::<str>::from)
     };
+    if let Some(service) = one(spec) {
+        return (vec![service], Box::default());
+    }
+    let mut first: BTreeMap<Box<str>, usize> = BTreeMap::new();
     let operations = spec.get("operations").and_then(Value::as_array).into_iter().flatten();
-    let mut services: Vec<_> = one(spec).into_iter().chain(operations.filter_map(one)).collect();
-    services.sort_unstable();
-    services.dedup();
-    services
+    for (index, operation) in operations.enumerate() {
+        if let Some(service) = one(operation) {
+            first.entry(service).or_insert(index);
+        }
+    }
+    let (names, operations): (_, Vec<usize>) = first.into_iter().unzip();
+    (names, operations.into())
 }
 
 fn secrets(spec: &Value) -> Vec<Box<str>> {

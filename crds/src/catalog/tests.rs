@@ -125,7 +125,25 @@ fn a_service_that_does_not_exist_is_a_warning() {
     let mut catalog = one_tool();
     catalog.delete_service("ns", "backend");
     let findings = catalog.check(&tool(&mk_tool("other", "other", json!({}))), Instant::now());
-    assert_eq!(findings.warnings, ["Service \"backend\" does not exist in namespace \"ns\" (yet)"]);
+    let said = "spec.service.name: Service \"backend\" does not exist in namespace \"ns\" (yet)";
+    assert_eq!(findings.warnings, [said]);
+}
+
+#[test]
+fn a_service_that_does_not_exist_is_told_where_it_is_first_named() {
+    let operation = |path: &str, service: &str| json!({"method": "POST", "ingressPath": path, "service": {"name": service, "port": 80}});
+    let operations =
+        [operation("/a", "here"), operation("/b", "b"), operation("/c", "a"), operation("/d", "b")];
+    let docs = json!({"metadata": {"name": "docs", "namespace": "ns"}, "spec": {"operations": operations}});
+    let mut catalog = Catalog::default();
+    catalog.apply_service("ns", "here");
+    assert_eq!(
+        catalog.check(&resource(&docs), Instant::now()).warnings,
+        [
+            "spec.operations[2].service.name: Service \"a\" does not exist in namespace \"ns\" (yet)",
+            "spec.operations[1].service.name: Service \"b\" does not exist in namespace \"ns\" (yet)",
+        ]
+    );
 }
 
 #[test]

@@ -105,6 +105,12 @@ impl<'a> PathTemplate<'a> {
     }
 }
 
+/// A path or URI template with every placeholder's name left out; the text itself where it is neither.
+#[must_use]
+pub fn shape_of(text: &str) -> String {
+    pieces(text).map_or_else(|_| text.to_owned(), |pieces| shape(&pieces))
+}
+
 /// Splits a text at its placeholders.
 pub(super) fn pieces(text: &str) -> Result<Vec<Piece<'_>>, PathError> {
     let mut pieces = Vec::new();
@@ -216,6 +222,11 @@ mod tests {
         assert_ne!(shape("/docs/{id}"), shape("/docs/{id}/"));
         assert_ne!(shape("/docs/{id}"), shape("/docs/id"));
         assert_eq!(shape("/docs/{id}").as_deref(), Ok("/docs/{}"));
+        for (text, shape) in
+            [("/docs/{id}", "/docs/{}"), ("docs://{id}/a", "docs://{}/a"), ("/{", "/{"), ("/{}", "/{}")]
+        {
+            assert_eq!(shape_of(text), shape, "{text}");
+        }
     }
 
     proptest! {
