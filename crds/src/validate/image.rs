@@ -37,7 +37,7 @@ pub enum ImageError {
     EmptyTag,
     /// A tag with a character that tags do not have, or of more than 128.
     #[error(
-        "must have a tag of at most 128 letters, digits, '_', '.' and '-', that begins with none of the last two"
+        "must have a tag of at most 128 letters, digits, '_', '.' and '-', beginning with a letter, a digit or '_'"
     )]
     Tag,
     /// What follows `@` is no digest.

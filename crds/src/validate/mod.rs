@@ -79,14 +79,42 @@ fn check_object_name(object: &Node<'_>, findings: &mut Findings) {
 
 /// T1, and its likes for prompts and resources.
 fn check_mcp_name(object: &Node<'_>, findings: &mut Findings) {
-    let Some(spec) = object.get("spec") else { return };
+    let Some(spec) = object.get("spec").filter(|spec| spec.value.is_object()) else { return };
     match spec.get("name") {
-        None => findings
-            .error(FieldError::required(FieldPath::of(["spec", "name"]), "MCP clients call it by this name")),
+        None => {
+            let is_generated = object
+                .get("metadata")
+                .is_some_and(|metadata| metadata.has("generateName") && !metadata.has("name"));
+            let detail = if is_generated {
+                "MCP clients call it by this name, and metadata.name, its default, is generated only later"
+            } else {
+                "MCP clients call it by this name"
+            };
+            findings.error(FieldError::required(FieldPath::of(["spec", "name"]), detail));
+        }
         Some(name) => {
             if let Some(text) = name.as_str().filter(|text| !name::is_mcp_name(text)) {
                 let detail = "must be 1 to 128 letters, digits, underscores, hyphens and dots";
                 findings.error(FieldError::invalid_str(&name.path, text, detail));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_spec_that_is_no_object_is_that_one_error() {
+        for kind in Kind::ALL {
+            for spec in [json!([]), json!("text"), json!(7)] {
+                let findings =
+                    super::object(kind, Operation::Create, &json!({"metadata": {"name": "a"}, "spec": spec}));
+                let errors: Vec<_> = findings.errors.iter().map(ToString::to_string).collect();
+                assert_eq!(errors, [format!("spec: Invalid value: {spec}: must be an object")], "{kind}");
             }
         }
     }
