@@ -203,6 +203,21 @@ impl Reason {
     }
 }
 
+/// A place in a text, in lines and characters, both from 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Position {
+    /// The line.
+    pub line: usize,
+    /// The character on the line.
+    pub column: usize,
+}
+
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "line {}, column {}", self.line, self.column)
+    }
+}
+
 /// One mistake: which field, and what is wrong with it.
 ///
 /// `message` is what follows `FIELD: ` in kubectl's output.
@@ -214,12 +229,14 @@ pub struct FieldError {
     pub field: FieldPath,
     /// The sentence, beginning with Kubernetes' words for the reason (`Invalid value: 3: …`).
     pub message: String,
+    /// Where in the field's text the mistake is, if that is known.
+    pub within: Option<Position>,
     depends_on: Vec<FieldPath>,
 }
 
 impl FieldError {
     fn new(reason: Reason, field: impl Into<FieldPath>, message: String) -> Self {
-        Self { reason, field: field.into(), message, depends_on: Vec::new() }
+        Self { reason, field: field.into(), message, within: None, depends_on: Vec::new() }
     }
 
     /// `Required value: DETAIL`.
@@ -259,6 +276,13 @@ impl FieldError {
     /// `Forbidden: DETAIL`.
     pub fn forbidden(field: impl Into<FieldPath>, detail: impl fmt::Display) -> Self {
         Self::new(Reason::Forbidden, field, format!("Forbidden: {detail}"))
+    }
+
+    /// Says where in the field's text the mistake is.
+    #[must_use]
+    pub const fn within(mut self, at: Position) -> Self {
+        self.within = Some(at);
+        self
     }
 
     /// Names other values that this verdict was made from. On an update the error is a warning while

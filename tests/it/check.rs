@@ -1,11 +1,11 @@
-//! Every manifest that the project shows to its users, through `mcp-operator check`.
+//! `mcp-operator check`: on every manifest that the project shows to its users, and on what they may write themselves.
 
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -126,4 +126,64 @@ fn manifests_are_found_in_a_page() {
         let page = fs::read_to_string(&path).expect("a guide");
         assert!(!manifests(&page).is_empty(), "{guide}");
     }
+}
+
+const TOOL: &str = r#"{"apiVersion": "mcp.example.com/v1alpha1", "kind": "MCPTool", "metadata": {"name": "search"},
+ "spec": {"description": "Searches.", "service": {"name": "search", "port": 80}}}"#;
+
+fn verdicts(reports: &[Value]) -> Vec<(&str, &str)> {
+    reports
+        .iter()
+        .map(|report| {
+            (report["name"].as_str().expect("a name"), report["verdict"].as_str().expect("a verdict"))
+        })
+        .collect()
+}
+
+#[test]
+fn json_objects_one_after_the_other_are_documents() {
+    let second = TOOL.replace("\"search\"}", "\"find\"}").replace("80", "0");
+    let (status, reports) = check(&["-f", "-"], &format!("{TOOL}\n{second}"));
+    assert_eq!(status, Some(1));
+    assert_eq!(verdicts(&reports), [("search", "accepted"), ("find", "rejected")]);
+    assert_eq!((&reports[1]["document"], &reports[1]["errors"][0]["line"]), (&json!(1), &json!(4)));
+}
+
+#[test]
+fn every_list_is_checked_item_by_item() {
+    let list = format!(
+        r#"{{"kind": "List", "items": [{TOOL}, {{"kind": "MCPToolList", "items": [{}]}}, 7]}}"#,
+        TOOL.replace("80", "0").replace("\"search\"}", "\"find\"}")
+    );
+    let (status, reports) = check(&["-f", "-"], &list);
+    assert_eq!(status, Some(1));
+    assert_eq!(verdicts(&reports), [("search", "accepted"), ("find", "rejected"), ("", "rejected")]);
+    assert_eq!(lines(&reports[2]), ["items[2]: Invalid value: 7: must be an object"]);
+}
+
+#[test]
+fn a_kind_of_ours_without_a_version_is_an_error() {
+    let (status, reports) = check(&["-f", "-"], "kind: MCPTool\nmetadata: {name: search}\n");
+    assert_eq!(status, Some(1));
+    assert_eq!(lines(&reports[0]), ["apiVersion: Required value: must be \"mcp.example.com/v1alpha1\""]);
+}
+
+#[test]
+fn what_is_nested_too_deep_is_an_error_of_its_field() {
+    for depth in [80, 900] {
+        let schema =
+            format!("\"inputSchema\": {}1{}, \"service\"", "{\"a\": ".repeat(depth), "}".repeat(depth));
+        let (status, reports) = check(&["-f", "-"], &TOOL.replace("\"service\"", &schema));
+        assert_eq!(status, Some(1), "{depth}");
+        let said = "spec.inputSchema: Too long: may not nest objects and arrays more than 64 deep";
+        assert_eq!(lines(&reports[0]), [said], "{depth}");
+    }
+}
+
+#[test]
+fn a_document_that_cannot_be_read_hides_no_other() {
+    let (status, reports) =
+        check(&["-f", "-"], &format!("{TOOL}\n---\na: [\n---\n{}", TOOL.replace("80", "0")));
+    assert_eq!(status, Some(2));
+    assert_eq!(verdicts(&reports), [("search", "accepted"), ("search", "rejected")]);
 }

@@ -4,13 +4,10 @@ use std::cell::{Cell, RefCell};
 use std::fmt;
 
 use mcp_crds::field::{FieldError, FieldPath, Segment};
+use mcp_crds::validate::depth::{MAX_DEPTH, too_deep};
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 use serde_json::{Map, Number, Value};
-
-/// How deep objects and lists may be nested before the rest is kept as text. Far above what any rule allows, and
-/// far below what a recursive walk over the value can bear.
-const MAX_DEPTH: usize = 100;
 
 /// How many values an object may hold. More would not fit where objects are stored, and would take a hundred
 /// times their size in memory.
@@ -48,8 +45,7 @@ impl Object {
         for (top, members) in self.value.as_object().into_iter().flatten() {
             for (name, value) in members.as_object().into_iter().flatten() {
                 if is_nested(value, MAX_DEPTH - 2) {
-                    let detail = format_args!("must not be nested over {MAX_DEPTH} deep");
-                    errors.push(FieldError::too_long(FieldPath::of([top, name]), detail));
+                    errors.push(too_deep(FieldPath::of([top, name])));
                 }
             }
         }
@@ -124,7 +120,7 @@ impl<'de> DeserializeSeed<'de> for Seed<'_> {
         if self.depth < MAX_DEPTH {
             return deserializer.deserialize_any(self);
         }
-        // Reading text does not recurse, and two texts can still be compared.
+        // What is deeper is kept as text: reading that does not recurse, and two texts can still be compared.
         let raw = <&RawValue as serde::Deserialize>::deserialize(deserializer)?.get();
         if raw.starts_with(['{', '[']) {
             self.progress.too_deep.set(true);

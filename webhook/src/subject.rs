@@ -6,6 +6,7 @@ use std::time::Instant;
 use mcp_crds::catalog::{Catalog, Entry};
 use mcp_crds::field::{FieldError, Findings};
 use mcp_crds::kind::{GROUP, Kind, VERSION};
+use mcp_crds::validate::depth;
 use mcp_crds::{default, validate};
 use serde_json::Value;
 
@@ -95,12 +96,7 @@ impl<'r> Subject<'r> {
     /// Every rule that needs only the object.
     pub(crate) fn check(&mut self) -> Findings {
         let mut findings = validate::object(self.kind, self.operation, &self.object);
-        for error in self.too_deep.drain(..) {
-            // A rule that measures depth itself says it better.
-            if !findings.errors.iter().any(|said| said.field == error.field) {
-                findings.error(error);
-            }
-        }
+        depth::add_unsaid(self.too_deep.drain(..), &mut findings);
         self.forgive(findings)
     }
 

@@ -5,6 +5,7 @@
 
 mod applied;
 pub mod cron;
+pub mod depth;
 pub mod duration;
 pub mod image;
 pub mod name;

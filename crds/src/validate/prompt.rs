@@ -96,7 +96,7 @@ fn check_template(spec: &Node<'_>, text: &str, declared: &Declared<'_>, findings
     }
     let template = Template::parse(text);
     for problem in &template.problems {
-        findings.error(FieldError::invalid_str(&path, problem.source, problem));
+        findings.error(FieldError::invalid_str(&path, problem.source, problem).within(problem.at));
     }
     if declared.is_known {
         check_declared(
@@ -149,7 +149,7 @@ fn check_declared(
             }
             None => format!("{at}: is not declared in variables"),
         };
-        let error = FieldError::invalid_str(path.clone(), placeholder.source, detail);
+        let error = FieldError::invalid_str(path.clone(), placeholder.source, detail).within(at);
         findings.error(error.depending_on([variables.clone()]));
     }
 }

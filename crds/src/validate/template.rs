@@ -10,6 +10,8 @@
 use std::borrow::Cow;
 use std::fmt;
 
+pub use crate::field::Position;
+
 /// A part of a template.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Segment<'t> {
@@ -28,21 +30,6 @@ pub struct Placeholder<'t> {
     pub source: &'t str,
     /// Where it begins.
     pub at: Position,
-}
-
-/// A place in a template, in lines and characters, both from 1.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Position {
-    /// The line.
-    pub line: usize,
-    /// The character on the line.
-    pub column: usize,
-}
-
-impl fmt::Display for Position {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "line {}, column {}", self.line, self.column)
-    }
 }
 
 /// What is wrong at one place of a template.

@@ -11,7 +11,10 @@ const MAX_LINE_CHARS: usize = 110;
 /// Prints what is to be said of one document; nothing where there is nothing.
 pub(super) fn print(out: &mut impl Write, source: &Source, report: &Report) -> io::Result<()> {
     if report.verdict == Verdict::Rejected {
-        writeln!(out, "The {} \"{}\" is invalid:", report.kind, report.name)?;
+        match report.kind.as_str() {
+            "" => writeln!(out, "An item of a list is invalid:")?,
+            kind => writeln!(out, "The {kind} \"{}\" is invalid:", report.name)?,
+        }
     }
     for error in &report.errors {
         writeln!(out, "error: {}: {}", error.field, error.message)?;

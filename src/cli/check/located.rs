@@ -2,12 +2,22 @@
 
 use std::fmt;
 
-use mcp_crds::field::{FieldPath, Segment};
+use mcp_crds::field::{self, FieldError, FieldPath, Segment};
+use mcp_crds::validate::depth::MAX_DEPTH;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 use serde_saphyr::options::DuplicateKeyPolicy;
 use serde_saphyr::{Location, Spanned};
+
+/// How deep a document may be nested to be read at all. Rules see less of it, see [`MAX_DEPTH`].
+const MAX_PARSED_DEPTH: usize = 1000;
+
+/// How large a stack has to be for a document that is so deep: the parser recurses.
+pub(super) const STACK_BYTES: usize = 256 << 20;
+
+/// What rules see in the place of what is too deep for them.
+const TOO_DEEP: &str = "(nested too deep)";
 
 /// A place in a file; both count from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -17,8 +27,22 @@ pub(super) struct Position {
 }
 
 impl Position {
-    fn from(location: Location, first_line: u64) -> Self {
-        Self { line: location.line() + first_line - 1, column: location.column() }
+    /// A place in a document, in a file in which the document begins here.
+    fn plus(self, location: Location) -> Self {
+        let column = if location.line() == 1 { self.column - 1 } else { 0 };
+        Self { line: self.line + location.line() - 1, column: column + location.column() }
+    }
+
+    /// The place at the end of a text that begins here.
+    pub(super) fn after(self, text: &str) -> Self {
+        let count = |text: &str| text.chars().count() as u64;
+        match text.rsplit_once('\n') {
+            None => Self { column: self.column + count(text), ..self },
+            Some((lines, last)) => {
+                let lines = 1 + lines.matches('\n').count() as u64;
+                Self { line: self.line + lines, column: 1 + count(last) }
+            }
+        }
     }
 }
 
@@ -45,9 +69,10 @@ impl Located {
             // kubectl reads YAML 1.1: 0644 is octal, and yes is true.
             legacy_octal_numbers: true,
             with_snippet: false,
-            // The parser's own limits are below what the API server takes: a schema may be 64 deep, in a spec, in a list of objects.
+            // The parser's own limits are below what the API server takes.
             budget: serde_saphyr::budget! {
-                max_depth: 72,
+                max_depth: MAX_PARSED_DEPTH,
+                flow_nesting_limit: MAX_PARSED_DEPTH,
                 simple_key_max_lookahead: 1 << 16,
                 max_nodes: 1 << 24,
                 max_events: 1 << 25,
@@ -56,18 +81,56 @@ impl Located {
         serde_saphyr::from_str_with_options(text, options)
     }
 
-    /// The value without places; of a key given twice the last counts, as it does for kubectl.
+    /// The value without places; of a key given twice the last counts, as it does for kubectl. What is nested deeper than
+    /// [`MAX_DEPTH`] is left out.
     pub(super) fn to_json(&self) -> Value {
+        self.to_json_at(0)
+    }
+
+    fn to_json_at(&self, depth: usize) -> Value {
         match &self.node {
             Node::Scalar(value) => value.clone(),
-            Node::List(list) => list.iter().map(Self::to_json).collect(),
+            _ if depth == MAX_DEPTH => TOO_DEEP.into(),
+            Node::List(list) => list.iter().map(|value| value.to_json_at(depth + 1)).collect(),
             Node::Map(entries) => Value::Object(
                 entries
                     .iter()
-                    .map(|(key, value)| (key.value.clone(), value.to_json()))
+                    .map(|(key, value)| (key.value.clone(), value.to_json_at(depth + 1)))
                     .collect::<Map<_, _>>(),
             ),
         }
+    }
+
+    /// The object's fields that hold something deeper than [`MAX_DEPTH`].
+    pub(super) fn too_deep(&self) -> Vec<FieldPath> {
+        let mut fields = Vec::new();
+        for (top, members) in self.entries() {
+            for (name, value) in members.entries() {
+                if value.is_nested(MAX_DEPTH - 2) {
+                    fields.push(FieldPath::of([top, name]));
+                }
+            }
+        }
+        fields
+    }
+
+    /// Whether there is a list or a map within so many others.
+    fn is_nested(&self, levels: usize) -> bool {
+        let is_below = |value: &Self| value.is_nested(levels.saturating_sub(1));
+        match &self.node {
+            Node::Scalar(_) => false,
+            _ if levels == 0 => true,
+            Node::List(list) => list.iter().any(is_below),
+            Node::Map(entries) => entries.iter().any(|(_, value)| is_below(value)),
+        }
+    }
+
+    pub(super) fn is_null(&self) -> bool {
+        matches!(self.node, Node::Scalar(Value::Null))
+    }
+
+    pub(super) fn is_map(&self) -> bool {
+        matches!(self.node, Node::Map(_))
     }
 
     /// A member.
@@ -76,11 +139,16 @@ impl Located {
     }
 
     /// The elements, where this is a list.
-    pub(super) fn elements(&self) -> &[Self] {
+    pub(super) fn elements(&self) -> Option<&[Self]> {
         match &self.node {
-            Node::List(list) => list,
-            _ => &[],
+            Node::List(list) => Some(list),
+            _ => None,
         }
+    }
+
+    fn entries(&self) -> impl Iterator<Item = (&str, &Self)> {
+        let entries = if let Node::Map(entries) = &self.node { entries.as_slice() } else { &[] };
+        entries.iter().map(|(key, value)| (key.value.as_str(), value))
     }
 
     fn entry(&self, name: &str) -> Option<(&Spanned<String>, &Self)> {
@@ -88,9 +156,31 @@ impl Located {
         entries.iter().rev().find(|(key, _)| key.value == name).map(|(key, value)| (key, value))
     }
 
-    /// Where a field stands: a scalar's own place, a list's or map's key, and of a field that is not there the nearest
-    /// place above it. `first_line` is the line of the file at which the document begins.
-    pub(super) fn position(&self, field: &FieldPath, first_line: u64) -> Position {
+    /// Where it stands.
+    pub(super) fn start(&self, begin: Position) -> Position {
+        begin.plus(self.at)
+    }
+
+    /// Where an error is: in a text, if the error says where and the document's text shows it there; else where the field
+    /// stands. That is a scalar's own place, a list's or map's key, and of a field that is not there the nearest place
+    /// above it. `begin` is where in the file the document does.
+    pub(super) fn position(&self, error: &FieldError, document: &str, begin: Position) -> Position {
+        let (at, value) = self.find(&error.field);
+        let within = match (&error.within, value.map(|value| &value.node)) {
+            (Some(place), Some(Node::Scalar(Value::String(text)))) => within(document, at, text, *place),
+            _ => None,
+        };
+        within.map_or_else(
+            || begin.plus(at),
+            |(line, column)| {
+                let first = if line == 1 { begin.column - 1 } else { 0 };
+                Position { line: begin.line + line - 1, column: first + column }
+            },
+        )
+    }
+
+    /// The place of a field, and what stands there, if it is there.
+    fn find(&self, field: &FieldPath) -> (Location, Option<&Self>) {
         let (mut at, mut here) = (self.at, self);
         for segment in field.segments() {
             let next = match segment {
@@ -100,29 +190,31 @@ impl Located {
                         (if scalar { value.at } else { key.referenced }, value)
                     })
                 }
-                Segment::Index(index) => here.elements().get(*index).map(|value| (value.at, value)),
+                Segment::Index(index) => {
+                    here.elements().and_then(|list| list.get(*index)).map(|value| (value.at, value))
+                }
             };
             match next {
                 Some((location, value)) => (at, here) = (location, value),
-                None => break,
+                None => return (at, None),
             }
         }
-        Position::from(at, first_line)
+        (at, Some(here))
     }
 
     /// Keys that are given twice, with the path of the map and the place of the second.
-    pub(super) fn duplicate_keys(&self, first_line: u64) -> Vec<(FieldPath, Position)> {
+    pub(super) fn duplicate_keys(&self, begin: Position) -> Vec<(FieldPath, Position)> {
         let mut found = Vec::new();
-        self.find_duplicates(&FieldPath::default(), first_line, &mut found);
+        self.find_duplicates(&FieldPath::default(), begin, &mut found);
         found
     }
 
-    fn find_duplicates(&self, path: &FieldPath, first_line: u64, found: &mut Vec<(FieldPath, Position)>) {
+    fn find_duplicates(&self, path: &FieldPath, begin: Position, found: &mut Vec<(FieldPath, Position)>) {
         match &self.node {
             Node::Scalar(_) => {}
             Node::List(list) => {
                 for (index, value) in list.iter().enumerate() {
-                    value.find_duplicates(&path.clone().join(Segment::Index(index)), first_line, found);
+                    value.find_duplicates(&path.clone().join(Segment::Index(index)), begin, found);
                 }
             }
             Node::Map(entries) => {
@@ -130,13 +222,44 @@ impl Located {
                 for (key, value) in entries {
                     let path = path.clone().join(Segment::Field(key.value.clone()));
                     if !seen.insert(key.value.as_str()) {
-                        found.push((path.clone(), Position::from(key.referenced, first_line)));
+                        found.push((path.clone(), begin.plus(key.referenced)));
                     }
-                    value.find_duplicates(&path, first_line, found);
+                    value.find_duplicates(&path, begin, found);
                 }
             }
         }
     }
+}
+
+/// The line and column of a place in a scalar's text that begins at `start`: where it is written as it is, in a block or on
+/// one line. Folding and escapes make it unknown.
+fn within(document: &str, start: Location, text: &str, place: field::Position) -> Option<(u64, u64)> {
+    let written = text.lines().nth(place.line.checked_sub(1)?)?;
+    let column = start.column().checked_sub(1)?;
+    let line = start.line().checked_sub(1)?;
+    let is_escaped = |c: char| matches!(c, '\\' | '"' | '\'');
+    let mut lines = document.lines();
+    if place.line == 1
+        && let Some(rest) = skip(lines.clone().nth(usize::try_from(line).ok()?)?, column)
+    {
+        let quote = u64::from(rest.starts_with(['"', '\'']));
+        let before: String = written.chars().take(place.column.checked_sub(1)?).collect();
+        if skip(rest, quote)?.starts_with(&before) && (quote == 0 || !before.contains(is_escaped)) {
+            return Some((start.line(), start.column() + quote + place.column as u64 - 1));
+        }
+    }
+    // A block begins at its first line that is not empty.
+    let empty = text.lines().take_while(|line| line.is_empty()).count();
+    let below = place.line.checked_sub(1 + empty)?;
+    let shown = lines.nth(usize::try_from(line).ok()?.checked_add(below)?)?;
+    let is_same = skip(shown, column).is_some_and(|shown| shown == written);
+    is_same.then(|| (start.line() + below as u64, start.column() + place.column as u64 - 1))
+}
+
+/// What stands after so many characters.
+fn skip(line: &str, chars: u64) -> Option<&str> {
+    let mut rest = line.chars();
+    (0..chars).all(|_| rest.next().is_some()).then(|| rest.as_str())
 }
 
 impl<'de> Deserialize<'de> for Located {
@@ -244,9 +367,40 @@ spec:
   replicas: 2
 ";
 
+    const BEGIN: Position = Position { line: 1, column: 1 };
+
     fn at(field: FieldPath) -> (u64, u64) {
-        let position = Located::parse(TEXT).unwrap().position(&field, 1);
+        let position = Located::parse(TEXT).unwrap().position(&FieldError::required(field, ""), TEXT, BEGIN);
         (position.line, position.column)
+    }
+
+    /// Where the text of the field `a` has its first `{{`.
+    fn braces(document: &str) -> (u64, u64) {
+        let located = Located::parse(document).unwrap();
+        let json = located.to_json();
+        let before = json["a"].as_str().unwrap().split_once("{{").unwrap().0;
+        let (lines, last) = before.rsplit_once('\n').unwrap_or(("", before));
+        let line = 1 + before.matches('\n').count();
+        assert!(line == 1 + lines.matches('\n').count() + usize::from(before.contains('\n')));
+        let place = field::Position { line, column: 1 + last.chars().count() };
+        let error = FieldError::required(FieldPath::of(["a"]), "").within(place);
+        let position = located.position(&error, document, Position { line: 11, column: 5 });
+        (position.line, position.column)
+    }
+
+    #[test]
+    fn a_place_in_a_text_is_found_where_the_text_is_written_as_it_is() {
+        // As it is: in a block, whose own indentation may be anything, and on a line.
+        assert_eq!(braces("a: |\n  x\n\n    é {{b\n"), (14, 7));
+        assert_eq!(braces("a: |2-\n\n    x\n  y {{b\n"), (14, 5));
+        assert_eq!(braces("b: 1\na: |\r\n  x\r\n  y {{b\r\n"), (14, 5));
+        assert_eq!(braces("b: 1\na: é {{b\n"), (12, 6));
+        assert_eq!(braces("b: 1\na: 'é {{b'\n"), (12, 7));
+        assert_eq!(braces("{\"a\": \"é {{b\"}"), (11, 14));
+        // Not as it is: the text's own place.
+        assert_eq!(braces("b: 1\na: \"\\t {{b\"\n"), (12, 4));
+        assert_eq!(braces("b: 1\na: 'it''s {{b'\n"), (12, 4));
+        assert_eq!(braces("b: 1\na: >\n  x\n  y {{b\n"), (13, 3));
     }
 
     #[test]
@@ -266,7 +420,7 @@ spec:
 
     #[test]
     fn keys_given_twice_are_found() {
-        let found = Located::parse(TEXT).unwrap().duplicate_keys(1);
+        let found = Located::parse(TEXT).unwrap().duplicate_keys(BEGIN);
         assert_eq!(found, [(FieldPath::of(["spec", "replicas"]), Position { line: 8, column: 3 })]);
         assert_eq!(Located::parse(TEXT).unwrap().to_json()["spec"]["replicas"], json!(2));
     }
@@ -278,18 +432,49 @@ spec:
         assert_eq!(json, json!({"a": true, "b": "yes", "c": 1, "d": 1.5, "e": null, "f": 420, "7": "x"}));
     }
 
+    /// On a stack as a command has it.
+    fn on_its_stack(read: impl FnOnce() + Send + 'static) {
+        std::thread::Builder::new().stack_size(STACK_BYTES).spawn(read).unwrap().join().unwrap();
+    }
+
     #[test]
     fn what_the_api_server_takes_is_not_too_much_for_the_parser() {
-        let deep = format!("{}1{}", r#"{"a": "#.repeat(70), "}".repeat(70));
+        let deep = format!("{}1{}", r#"{"a": "#.repeat(99), "}".repeat(99));
         let long_name = format!(r#"{{"{}": 1}}"#, "k".repeat(5000));
         let wide = format!("[{}1]", "1, ".repeat(300_000));
-        let parsed = move || {
+        on_its_stack(move || {
             for text in [deep, long_name, wide] {
                 let json = Located::parse(&text).unwrap().to_json().to_string();
                 assert_eq!(json, text.replace(' ', ""));
             }
-        };
-        // The parser recurses; a command runs on the main thread, which has this much.
-        std::thread::Builder::new().stack_size(8 << 20).spawn(parsed).unwrap().join().unwrap();
+        });
+    }
+
+    #[test]
+    fn what_is_too_deep_is_told_by_field_and_left_out() {
+        on_its_stack(|| {
+            let nested =
+                |open: &str, close: &str, depth| format!("{}1{}", open.repeat(depth), close.repeat(depth));
+            for (depth, expected) in [
+                (98, vec![]),
+                (99, vec![FieldPath::of(["spec", "a"])]),
+                (990, vec![FieldPath::of(["spec", "a"])]),
+            ] {
+                let flow = nested("[", "]", depth);
+                let block = nested("- ", "", depth);
+                for text in
+                    [format!("{{spec: {{a: {flow}, b: 1}}}}"), format!("spec:\n  a:\n    {block}\n  b: 1\n")]
+                {
+                    let located = Located::parse(&text).unwrap();
+                    assert_eq!(located.too_deep(), expected, "{depth}");
+                    assert_eq!(
+                        located.to_json().to_string().contains(TOO_DEEP),
+                        !expected.is_empty(),
+                        "{depth}"
+                    );
+                }
+            }
+            assert!(Located::parse(&nested("[", "]", 5000)).is_err());
+        });
     }
 }

@@ -7,6 +7,7 @@ mod verdict;
 
 use std::io::{self, Write as _};
 use std::process::ExitCode;
+use std::thread;
 
 use clap::{Args, ValueEnum};
 
@@ -46,6 +47,14 @@ enum Output {
 /// # Errors
 /// Where the output could not be written.
 pub fn run(args: &CheckArgs) -> anyhow::Result<ExitCode> {
+    thread::scope(|scope| {
+        let checking =
+            thread::Builder::new().stack_size(located::STACK_BYTES).spawn_scoped(scope, || check(args))?;
+        checking.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
+}
+
+fn check(args: &CheckArgs) -> anyhow::Result<ExitCode> {
     let mut checker = Checker::default();
     let mut reports = Vec::new();
     let mut unreadable = false;
@@ -60,16 +69,16 @@ pub fn run(args: &CheckArgs) -> anyhow::Result<ExitCode> {
             }
         };
         for source in sources {
-            let documents = match load::documents(&source) {
-                Ok(documents) => documents,
-                Err(error) => {
-                    writeln!(complaints, "error: {error}")?;
-                    unreadable = true;
-                    continue;
-                }
-            };
-            for document in &documents {
-                for report in checker.check(&source.name, document) {
+            for document in load::documents(&source) {
+                let document = match document {
+                    Ok(document) => document,
+                    Err(error) => {
+                        writeln!(complaints, "error: {error}")?;
+                        unreadable = true;
+                        continue;
+                    }
+                };
+                for report in checker.check(&source.name, &document) {
                     if args.output == Output::Human {
                         human::print(&mut out, &source, &report)?;
                     }

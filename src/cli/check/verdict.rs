@@ -5,9 +5,9 @@ use std::time::Instant;
 
 use mcp_crds::catalog::{Catalog, Entry, ObjectKey};
 use mcp_crds::default;
-use mcp_crds::field::{FieldError, FieldPath, Findings, on_one_line};
+use mcp_crds::field::{FieldError, FieldPath, Findings, Segment, on_one_line};
 use mcp_crds::kind::{API_VERSION, GROUP, Kind};
-use mcp_crds::validate::{self, Operation, name, structural};
+use mcp_crds::validate::{self, Operation, depth, name, structural};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -55,18 +55,24 @@ pub(super) struct Checker {
 }
 
 impl Checker {
-    /// Checks a document, or each item of a `List`.
-    pub(super) fn check(&mut self, file: &str, document: &Document) -> Vec<Report> {
-        let content = &document.content;
-        let is_list = content.get("kind").map(Located::to_json).is_some_and(|kind| kind == "List");
-        let objects = match content.get("items").filter(|_| is_list) {
-            Some(items) => items.elements().iter().collect(),
-            None => vec![content],
-        };
-        objects.into_iter().map(|object| self.check_object(file, document, object)).collect()
+    /// Checks a document, or each of its `items`: whatever its kind is called, what has them is a list to kubectl.
+    pub(super) fn check(&mut self, file: &str, document: &Document<'_>) -> Vec<Report> {
+        let mut reports = Vec::new();
+        let mut rest = vec![(FieldPath::default(), &document.content)];
+        while let Some((path, object)) = rest.pop() {
+            if let Some(items) = object.get("items").and_then(Located::elements) {
+                let at = |i| path.clone().join(Segment::Field("items".to_owned())).join(Segment::Index(i));
+                rest.extend(items.iter().enumerate().map(|(i, item)| (at(i), item)).rev());
+            } else if object.is_map() {
+                reports.push(self.check_object(file, document, object));
+            } else {
+                reports.push(no_object(file, document, path, object));
+            }
+        }
+        reports
     }
 
-    fn check_object(&mut self, file: &str, document: &Document, located: &Located) -> Report {
+    fn check_object(&mut self, file: &str, document: &Document<'_>, located: &Located) -> Report {
         let mut object = located.to_json();
         let text =
             |pointer: &str| object.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
@@ -82,22 +88,23 @@ impl Checker {
             errors: Vec::new(),
             warnings: Vec::new(),
         };
+        let kind = Kind::from_name(&kind_name);
         let in_group = api_version.split('/').next() == Some(GROUP);
-        if !in_group && !api_version.is_empty() || kind_name.is_empty() && api_version.is_empty() {
-            return report;
-        }
-        let (findings, entry) = match Kind::from_name(&kind_name).filter(|_| api_version == API_VERSION) {
+        // Without a version it is nobody's; with the name of a kind of ours it was meant to be that.
+        let is_ours = in_group || api_version.is_empty() && kind.is_some();
+        let (findings, entry) = match kind.filter(|_| api_version == API_VERSION) {
             Some(kind) => {
                 if let Some(Value::Object(metadata)) = object.get_mut("metadata") {
                     metadata.insert("namespace".to_owned(), report.namespace.clone().into());
                 }
-                let (findings, entry) = self.judge(kind, &mut object, &report.namespace);
+                let (mut findings, entry) = self.judge(kind, &mut object, &report.namespace);
+                depth::add_unsaid(located.too_deep().into_iter().map(depth::too_deep), &mut findings);
                 (findings, Some(entry))
             }
-            None if in_group => (unknown_kind(&api_version, &kind_name), None),
+            None if is_ours => (unknown_kind(&api_version, &kind_name), None),
             None => return report,
         };
-        for (field, at) in located.duplicate_keys(document.first_line) {
+        for (field, at) in located.duplicate_keys(document.begin) {
             let error = FieldError::duplicate(field.clone(), &field.to_string(), "this key is given twice");
             report.errors.push(complaint(&error, at));
         }
@@ -105,7 +112,7 @@ impl Checker {
             findings
                 .errors
                 .iter()
-                .map(|error| complaint(error, located.position(&error.field, document.first_line))),
+                .map(|error| complaint(error, located.position(error, document.text, document.begin))),
         );
         report.errors.sort_by_key(|error| (error.line, error.column));
         report.warnings = findings.warnings.iter().map(|warning| on_one_line(warning)).collect();
@@ -141,6 +148,21 @@ impl Checker {
     }
 }
 
+/// What kubectl would not even send.
+fn no_object(file: &str, document: &Document<'_>, path: FieldPath, item: &Located) -> Report {
+    let error = FieldError::invalid(path, &item.to_json(), "must be an object");
+    Report {
+        file: file.to_owned(),
+        document: document.index,
+        kind: String::new(),
+        namespace: "default".to_owned(),
+        name: String::new(),
+        verdict: Verdict::Rejected,
+        errors: vec![complaint(&error, item.start(document.begin))],
+        warnings: Vec::new(),
+    }
+}
+
 fn complaint(error: &FieldError, at: Position) -> Complaint {
     Complaint {
         reason: error.reason.as_str(),
@@ -153,7 +175,10 @@ fn complaint(error: &FieldError, at: Position) -> Complaint {
 
 fn unknown_kind(api_version: &str, kind: &str) -> Findings {
     let mut findings = Findings::default();
-    if api_version != API_VERSION {
+    if api_version.is_empty() {
+        let detail = format_args!("must be \"{API_VERSION}\"");
+        findings.error(FieldError::required(FieldPath::of(["apiVersion"]), detail));
+    } else if api_version != API_VERSION {
         findings.error(FieldError::not_supported(
             FieldPath::of(["apiVersion"]),
             &api_version.into(),
@@ -180,7 +205,7 @@ fn check_metadata(object: &Value, findings: &mut Findings) {
     }
     let labels = object.pointer("/metadata/labels").and_then(Value::as_object);
     for (key, value) in labels.into_iter().flatten() {
-        let field = FieldPath::of(["metadata", "labels"]).join(mcp_crds::field::Segment::Key(key.clone()));
+        let field = FieldPath::of(["metadata", "labels"]).join(Segment::Key(key.clone()));
         if let Err(error) = name::label_key(key) {
             findings.error(FieldError::invalid_str(field.clone(), key, error));
         }
