@@ -140,8 +140,8 @@ async fn register(
 ) -> Result<Infallible, Infallible> {
     loop {
         while let Err(error) = try_register(&client, &namespace, &own).await {
-            tracing::warn!(%error, "could not register the webhooks, trying again");
-            gate.close(error.to_string());
+            tracing::warn!(error = said(&error), "could not register the webhooks, trying again");
+            gate.close(said(&error));
             tokio::time::sleep(RETRY).await;
         }
         gate.open();
@@ -160,6 +160,14 @@ async fn register(
             // Nobody looks any more: the process ends.
             std::future::pending::<()>().await;
         }
+    }
+}
+
+/// What the API server says, and not all of its `Status`.
+fn said(error: &kube::Error) -> String {
+    match error {
+        kube::Error::Api(status) => status.message.clone(),
+        error => error.to_string(),
     }
 }
 

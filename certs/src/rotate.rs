@@ -6,9 +6,9 @@
 //! however slow can undo what another has published since. Passes are started by watches (somebody wiped a
 //! `caBundle`, deleted the Secret, created a configuration), by the time a step names, and every few minutes anyway.
 //!
-//! Every replica runs this. Any of them creates the Secret, which only one can win, so that each has something to serve
-//! before there is a leader. Everything else is for the one that the writer gate lets through; the others keep measuring, so a
-//! new leader goes on where the last one stopped.
+//! Every replica runs this. Any of them creates the Secret, which only one can win, and fills a configuration that trusts
+//! nobody yet, which takes trust from nobody, so that admission works before there is a leader. Everything else is for the one
+//! that the writer gate lets through; the others keep measuring, so a new leader goes on where the last one stopped.
 
 use std::convert::Infallible;
 use std::pin::pin;
@@ -181,11 +181,16 @@ impl Rotator {
 
     async fn publish(&self, bundle: &CaBundle, all: &[ReadConfiguration]) -> Result<Next, PassError> {
         let mut outcomes = Vec::new();
-        for seen in all {
-            if !self.may_write() {
-                return Ok(Next::After(RESYNC));
+        let mut is_left_out = false;
+        for seen in all.iter().filter(|seen| !seen.configured().has_only(bundle)) {
+            if self.may_write() || seen.configured().trusts_nobody() {
+                outcomes.push(self.configurations.fill(seen, bundle).await?);
+            } else {
+                is_left_out = true;
             }
-            outcomes.push(self.configurations.fill(seen, bundle).await?);
+        }
+        if outcomes.is_empty() && is_left_out {
+            return Ok(Next::After(RESYNC));
         }
         let all_written = outcomes.iter().all(|outcome| *outcome == Outcome::Written);
         Ok(self.conclude(if all_written { Outcome::Written } else { Outcome::Changed }, "publish"))
@@ -295,6 +300,11 @@ fn with_sources(error: &dyn std::error::Error) -> String {
     let mut source = error.source();
     while let Some(error) = source {
         line.push_str(": ");
+        // What the API server says is a sentence; kube would show all of its `Status`, twice.
+        if let Some(kube::Error::Api(status)) = error.downcast_ref() {
+            line.push_str(&status.message);
+            break;
+        }
         line.push_str(&error.to_string());
         source = error.source();
     }

@@ -206,16 +206,48 @@ async fn a_leader_creates_then_fills_then_rests() {
     assert_eq!(secret["type"], "kubernetes.io/tls");
 }
 
+/// Takes the bundle from a configuration's webhook, or gives it another.
+fn set_bundle(server: &Shared, path: &str, index: usize, bundle: Option<&str>) {
+    let mut server = server.lock().unwrap();
+    let mut hooks = server.objects[path].clone();
+    let client = hooks["webhooks"][index]["clientConfig"].as_object_mut().unwrap();
+    match bundle {
+        Some(bundle) => drop(client.insert("caBundle".to_owned(), json!(bundle))),
+        None => drop(client.remove("caBundle")),
+    }
+    server.put(path, hooks);
+}
+
 #[tokio::test]
-async fn a_replica_that_does_not_lead_creates_and_writes_nothing_else() {
+async fn a_replica_that_does_not_lead_creates_and_fills_what_is_empty() {
     let server = mk_server();
     let mut other = mk_replica(&server, false);
     assert_eq!(other.pass().await.unwrap(), Next::Wrote);
     calls(&server);
-    assert!(matches!(other.pass().await.unwrap(), Next::After(_)));
-    assert_eq!(calls(&server), READS);
+    assert_eq!(other.pass().await.unwrap(), Next::Wrote);
+    assert_eq!(calls(&server), [&READS[..], &["PATCH validating", "PATCH mutating"]].concat());
+    other.settle().await;
+    assert!(other.state.borrow().trusted);
+}
+
+#[tokio::test]
+async fn a_replica_that_does_not_lead_changes_no_trust() {
+    let server = mk_server();
+    let mut other = mk_replica(&server, false);
+    other.settle().await;
+    // One webhook of the first trusts another CA, and the other nobody; the second configuration trusts nobody.
+    set_bundle(&server, VALIDATING, 0, Some("Z2FyYmFnZQ=="));
+    for (path, index) in [(VALIDATING, 1), (MUTATING, 0), (MUTATING, 1)] {
+        set_bundle(&server, path, index, None);
+    }
+    calls(&server);
+    other.settle().await;
+    assert_eq!(calls(&server), [&READS[..], &["PATCH mutating"], &READS[..]].concat());
+    assert_eq!(bundle(&server, VALIDATING, 0), "Z2FyYmFnZQ==");
+
     other.gate.send(true).unwrap();
     assert_eq!(other.pass().await.unwrap(), Next::Wrote);
+    assert_eq!(bundle(&server, VALIDATING, 0), bundle(&server, MUTATING, 0));
 }
 
 #[tokio::test]

@@ -9,6 +9,7 @@ use k8s_openapi::api::coordination::v1::Lease;
 use kube::api::{Api, PostParams};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout_at};
+use tracing::field::display;
 use tracing::{debug, info, warn};
 
 use super::{Claim, Elector, Leadership, Lost, Settings, Step};
@@ -165,11 +166,11 @@ impl Candidate {
             Err(error) => {
                 self.failures = self.failures.saturating_add(1);
                 let failures = self.failures;
-                let error: &dyn std::error::Error = &error;
+                let source = std::error::Error::source(&error).map(display);
                 if failures.is_power_of_two() {
-                    warn!(error, failures, lease = %self.settings.name, "the lease could not be read or written");
+                    warn!(%error, source, failures, lease = %self.settings.name, "the lease could not be read or written");
                 } else {
-                    debug!(error, failures, lease = %self.settings.name, "the lease could not be read or written");
+                    debug!(%error, source, failures, lease = %self.settings.name, "the lease could not be read or written");
                 }
                 Ok(())
             }

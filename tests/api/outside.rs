@@ -55,6 +55,23 @@ async fn one_that_was_killed_leaves_its_configurations_to_the_next() {
 }
 
 #[tokio::test]
+async fn it_is_ready_while_an_earlier_run_still_holds_the_lease() {
+    let cluster = Cluster::own().await;
+    let installed = Installation::outside(&cluster).await.with_long_leases();
+    installed.start_ready().await.kill().await;
+    // As a run that lost its lease leaves it: nothing is vacated, and the configurations are gone.
+    for kind in ["mutatingwebhookconfiguration", "validatingwebhookconfiguration"] {
+        cluster.kubectl(&["delete", kind, installed.configuration()], "").await.ok();
+    }
+    let next = installed.start_ready().await;
+    assert_eq!(next.leads().await, Ok(false));
+    let ns = cluster.namespace("outside").await;
+    ns.send(Verb::Create, &mk_server("weather").with("/spec/port", 0)).await.refused();
+    next.terminate().await;
+    cluster.done().await;
+}
+
+#[tokio::test]
 async fn configurations_that_somebody_deletes_are_made_again() {
     let cluster = Cluster::own().await;
     let installed = Installation::outside(&cluster).await;
