@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, ensure};
 use clap::{Args, ValueEnum};
 use mcp_crds::validate::duration::parse_go_duration;
+use mcp_crds::validate::name;
 use tokio::runtime::Builder;
 
 use crate::lease;
@@ -53,7 +54,7 @@ pub struct RunArgs {
 #[derive(Clone, Debug, Args)]
 struct IdentityArgs {
     /// Namespace of the operator's Lease and Secret [default: the pod's own, or mcp-operator-system]
-    #[arg(long, env = "MCP_OPERATOR_NAMESPACE", value_name = "NAME")]
+    #[arg(long, env = "MCP_OPERATOR_NAMESPACE", value_parser = namespace, value_name = "NAME")]
     namespace: Option<String>,
     /// Name of this replica, unique among them [default: the pod's or the machine's name]
     #[arg(long, env = "MCP_OPERATOR_POD_NAME", value_name = "NAME")]
@@ -78,6 +79,7 @@ pub struct WebhookArgs {
         long,
         env = "MCP_OPERATOR_WEBHOOK_SERVICE",
         default_value = "mcp-operator-webhook",
+        value_parser = object_name,
         value_name = "NAME"
     )]
     pub webhook_service: String,
@@ -86,6 +88,7 @@ pub struct WebhookArgs {
         long,
         env = "MCP_OPERATOR_MUTATING_CONFIGURATION",
         default_value = "mcp-operator",
+        value_parser = object_name,
         value_name = "NAME"
     )]
     pub mutating_configuration: String,
@@ -94,6 +97,7 @@ pub struct WebhookArgs {
         long,
         env = "MCP_OPERATOR_VALIDATING_CONFIGURATION",
         default_value = "mcp-operator",
+        value_parser = object_name,
         value_name = "NAME"
     )]
     pub validating_configuration: String,
@@ -120,6 +124,7 @@ pub struct CertificateArgs {
         long,
         env = "MCP_OPERATOR_CERT_SECRET",
         default_value = "mcp-operator-webhook-cert",
+        value_parser = object_name,
         value_name = "NAME"
     )]
     pub cert_secret: String,
@@ -151,7 +156,7 @@ pub struct ReconcileArgs {
 #[derive(Clone, Debug, Args)]
 struct LeaseArgs {
     /// Name of the Lease by which replicas agree on who writes
-    #[arg(long, env = "MCP_OPERATOR_LEASE_NAME", default_value = "mcp-operator", value_name = "NAME")]
+    #[arg(long, env = "MCP_OPERATOR_LEASE_NAME", default_value = "mcp-operator", value_parser = object_name, value_name = "NAME")]
     lease_name: String,
     /// How long other replicas wait after the last renewal they saw, in whole seconds
     #[arg(long, env = "MCP_OPERATOR_LEASE_DURATION", default_value = "15s", value_parser = parse_go_duration, value_name = "DURATION")]
@@ -258,6 +263,24 @@ fn webhook_url(text: &str) -> Result<String, String> {
     match (url.scheme_str(), url.host()) {
         (Some("https"), Some(host)) if !host.is_empty() && plain => Ok(text.trim_end_matches('/').to_owned()),
         _ => Err("must be https://HOST:PORT, without a path".into()),
+    }
+}
+
+fn object_name(text: &str) -> Result<String, String> {
+    if name::is_dns_subdomain(text) {
+        Ok(text.to_owned())
+    } else {
+        Err("must be lower-case letters, digits, '-' and '.', beginning and ending with a letter or digit"
+            .into())
+    }
+}
+
+/// An empty one is as good as none: it may come from a variable that is set to nothing.
+fn namespace(text: &str) -> Result<String, String> {
+    if text.is_empty() || name::is_dns_label(text) {
+        Ok(text.to_owned())
+    } else {
+        Err("must be at most 63 lower-case letters, digits and '-', beginning and ending with a letter or digit".into())
     }
 }
 

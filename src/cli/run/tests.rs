@@ -51,6 +51,23 @@ fn a_webhook_url_that_no_api_server_takes_is_refused() {
 }
 
 #[test]
+fn a_name_that_no_object_has_is_refused() {
+    for flag in [
+        "--namespace",
+        "--cert-secret",
+        "--lease-name",
+        "--mutating-configuration",
+        "--validating-configuration",
+    ] {
+        assert!(refused(&[flag, "No_Name"]).contains("lower-case letters"), "{flag}");
+    }
+    assert!(refused(&["--namespace", "a.b"]).contains("at most 63"));
+    assert!(refused(&["--lease-name", ""]).contains("lower-case letters"));
+    assert_eq!(parse(&["--lease-name", "a.b"]).settings().unwrap().lease.name, "a.b");
+    assert_eq!(parse(&["--namespace", ""]).namespace(), parse(&[]).namespace());
+}
+
+#[test]
 fn flags_that_do_not_fit_together_are_refused() {
     let error = |flags: &[&str]| format!("{:#}", parse(flags).settings().unwrap_err());
     let lease = error(&["--renew-deadline", "20s"]);
