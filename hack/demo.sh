@@ -95,6 +95,7 @@ else
 		local building=$!
 		hack/image.sh build
 		hack/image.sh stand-in "${brought[@]}"
+		hack/image.sh redis
 		wait "$building"
 	}
 	start_cluster() {
@@ -106,7 +107,7 @@ else
 		hack/cluster.sh down
 	}
 	load() {
-		hack/image.sh load && hack/image.sh load target/images/stand-in.tar
+		hack/image.sh load && hack/image.sh load target/images/stand-in.tar target/images/redis.tar
 	}
 	url() {
 		url=http://$(kubectl get service "$2" --namespace "$1" \
@@ -161,6 +162,7 @@ echo
 show kubectl wait --for condition=Ready --timeout 3m --namespace default \
 	mcps/example-mcp mcps/basic-mcpserver mcps/advanced-mcpserver
 show kubectl wait --for condition=Ready --timeout 3m --namespace mcp-system mcps/production-mcpserver mcps/cluster-tools
+show kubectl wait --for condition=Ready --timeout 3m --namespace mcp-system mcps/main mcps/full
 echo
 show kubectl get mcps --all-namespaces
 show kubectl get pods,services --all-namespaces --selector app.kubernetes.io/managed-by=mcp-operator
@@ -182,6 +184,28 @@ kubectl wait --namespace mcp-system --for 'jsonpath={.status.phase}=Succeeded' -
 	call get-pod-logs '{"name": "hello"}'
 	call delete-pod '{"name": "hello"}'
 } | ask
+
+step "Adding a tool to a server that runs: the gateway's, with two replicas and Redis"
+[[ -z $forwarding ]] || kill "$forwarding"
+url mcp-system main
+echo '{"method": "tools/list"}' | ask
+show kubectl apply --filename - <<-END
+	apiVersion: mcp.example.com/v1alpha1
+	kind: MCPTool
+	metadata:
+	  name: lend-book
+	  namespace: mcp-system
+	  labels:
+	    mcp-server: main
+	spec:
+	  description: Lend a book to a reader
+	  service:
+	    name: lending
+	    port: 8080
+END
+kubectl wait --namespace mcp-system --for 'jsonpath={.status.tools}=3' --timeout 1m mcps/main >"$log"
+echo '{"method": "tools/list"}' | ask
+show kubectl get pods --namespace mcp-system --selector app.kubernetes.io/instance=main
 
 step "What the webhook filled in: name, requests by transport, every default"
 show kubectl get mcps example-mcp -n default -o 'jsonpath={.spec}'

@@ -3,8 +3,8 @@
 source "$(dirname "${BASH_SOURCE[0]}")/local-cluster/script.bash"
 cd "$root"
 
-# The images: each a binary, from the package of that name.
-readonly images=(mcp-operator mcp-k8s-server)
+# Our images: each a binary, from the package of that name.
+readonly images=(mcp-operator mcp-k8s-server mcp-gateway)
 readonly output=$root/target/images
 # Where clients find the authorities that they trust, on this machine and in the images.
 readonly authorities=/etc/ssl/certs/ca-certificates.crt
@@ -19,6 +19,7 @@ usage() {
 		  build [NAME...]   make target/images/NAME.tar, of all images or those named
 		  stand-in IMAGE... make target/images/stand-in.tar: the sample server under these full names, for manifests whose
 		                    images are their users' own
+		  redis             make target/images/redis.tar: this machine's redis-server, under the name that config/redis has
 		  load [FILE...]    load these files, or those that build made, into the local cluster or a kind cluster
 		  list              name them
 	END
@@ -49,17 +50,40 @@ stand_in() {
 	pack mcp-k8s-server stand-in "$@"
 }
 
+# With the libraries that it is linked to.
+redis() {
+	local server library files=()
+	server=$(hack/redis-server.sh)
+	files=("$(realpath "$server")=/usr/bin/redis-server")
+	for library in $(ldd "$server" | grep -o '/[^ ]*'); do
+		files+=("$library=$library")
+	done
+	pack_files redis "${files[@]}" -- docker.io/library/redis:7
+}
+
 # Packs a binary and prints the file's path: pack BINARY FILE IMAGE...
 pack() {
-	local name=$1 file=$output/$2.tar builder files arguments=()
+	local name=$1 file=$2 files
 	shift 2
-	builder=$(build_module images "the image builder")
 	files=("target/image/$host/$profile/$name=/$name")
 	[[ -e $authorities ]] && files+=("$authorities=$authorities")
+	pack_files "$file" "${files[@]}" -- "$@"
+}
+
+# Likewise of any files, the first of which is the entry point: pack_files FILE SOURCE=/PATH... -- IMAGE...
+pack_files() {
+	local file=$output/$1.tar builder files=() arguments=()
+	shift
+	while [[ $1 != -- ]]; do
+		files+=("$1")
+		shift
+	done
+	shift
 	while (($# > 0)); do
 		arguments+=(--name "$1")
 		shift
 	done
+	builder=$(build_module images "the image builder")
 	mkdir -p "$output"
 	"$builder" "${arguments[@]}" --output "$file" "${files[@]}"
 	printf '%s\n' "$file"
@@ -97,6 +121,7 @@ load)
 	fi
 	load "$@"
 	;;
+redis) redis ;;
 list) printf '%s\n' "${images[@]}" ;;
 help | -h | --help) usage ;;
 *)
