@@ -19,6 +19,7 @@ pub mod queue;
 pub mod readiness;
 pub mod reconcile;
 pub mod recorder;
+pub mod redis;
 pub mod runtime;
 pub mod shutdown;
 pub mod supervise;

@@ -22,6 +22,7 @@ use crate::probe::{self, Mcp, Probes};
 use crate::queue::{self, Outcome, WorkQueue};
 use crate::reconcile::{self, Context, Error, Retry, Written};
 use crate::recorder;
+use crate::redis::{self, Capabilities, Redis};
 use crate::runtime::Runtime;
 use crate::webhook_configuration::Own;
 
@@ -117,6 +118,7 @@ fn reconcile_when_leading(
     pods: Arc<Pods>,
 ) {
     let probes = probe_when_leading(runtime, &queue);
+    let redis = ask_for_redis_when_leading(runtime, &queue, &pods);
     let (concurrency, gateway_image) = (args.concurrency, Arc::from(args.gateway_image.as_str()));
     let (client, drain, passes) = (runtime.client(), runtime.drain(), runtime.metrics.reconciles());
     runtime.spawn_writer("reconcile", move |leadership| async move {
@@ -129,6 +131,7 @@ fn reconcile_when_leading(
             children,
             probes,
             pods: Arc::clone(&pods),
+            redis,
             gateway_image,
             recorder,
             may_write: Arc::clone(&may_write),
@@ -173,6 +176,23 @@ fn probe_when_leading(runtime: &mut Runtime, queue: &WorkQueue<ObjectKey>) -> Ar
         Ok::<_, std::convert::Infallible>(())
     });
     probes
+}
+
+/// Asks gateways whether their Redis answers, and calls for a pass over each for which that has changed.
+fn ask_for_redis_when_leading(
+    runtime: &mut Runtime,
+    queue: &WorkQueue<ObjectKey>,
+    pods: &Arc<Pods>,
+) -> Arc<Redis> {
+    let redis: Arc<Redis> = Arc::default();
+    let (told, queue, pods, drain) = (Arc::clone(&redis), queue.clone(), Arc::clone(pods), runtime.drain());
+    runtime.spawn_writer("redis", move |_| async move {
+        let addresses = |server: &ObjectKey| pods.addresses(server);
+        let changed = |server| queue.add(server);
+        redis::run(told, addresses, Capabilities::default(), changed, drain.begun()).await;
+        Ok::<_, std::convert::Infallible>(())
+    });
+    redis
 }
 
 /// Passes over objects, counted and logged.

@@ -52,8 +52,8 @@ impl ProbeFailure {
         let status = how.split_once("statuscode: ").and_then(|(_, code)| code.trim().parse().ok());
         let failure = match status {
             Some(code) => Failure::Status(code),
-            None if how.contains("connection refused") => Failure::Refused,
-            None if ["deadline exceeded", "i/o timeout", "timed out", "Client.Timeout"]
+            None if how.to_lowercase().contains("connection refused") => Failure::Refused,
+            None if ["deadline exceeded", "i/o timeout", "timed out", "Client.Timeout", "did not answer"]
                 .iter()
                 .any(|it| how.contains(it)) =>
             {

@@ -11,6 +11,7 @@ mod trouble;
 mod watch;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::{Event, PodStatus};
@@ -47,6 +48,7 @@ struct Pod {
     standing: Standing,
     probes: Vec<ProbeFailure>,
     volume: Option<Box<str>>,
+    address: Option<IpAddr>,
 }
 
 /// A pod as it has just come from the API server.
@@ -64,6 +66,13 @@ impl Pods {
     #[must_use]
     pub fn trouble(&self, server: &ObjectKey) -> Option<Trouble> {
         self.by_server.read().get(server).and_then(trouble)
+    }
+
+    /// Where a server's pods are, as far as they have addresses.
+    #[must_use]
+    pub fn addresses(&self, server: &ObjectKey) -> Vec<IpAddr> {
+        let by_server = self.by_server.read();
+        by_server.get(server).into_iter().flat_map(BTreeMap::values).filter_map(|pod| pod.address).collect()
     }
 
     /// Takes what a watch shows. Gives the server, where its trouble is another now.
@@ -198,6 +207,7 @@ impl Sight {
             standing: status.map_or(Standing::Quiet, Standing::of),
             probes: Vec::new(),
             volume: None,
+            address: status.and_then(|status| status.pod_ip.as_deref()?.parse().ok()),
         });
         Some(Self { server, name, pod })
     }

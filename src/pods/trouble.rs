@@ -1,5 +1,6 @@
 //! Why a server's pods do not come up.
 
+use crate::reconcile::build::INSTALL;
 use mcp_crds::v1alpha1::{MCPServerSpec, ProbeType, Probes};
 
 use super::detail::{fields_for, image_detail, on_one_line, without_pod};
@@ -167,6 +168,15 @@ impl Trouble {
                 format!("pods cannot be created: {said}; create it, or change spec.serviceAccount")
             }
             Self::NotCreated(said) => format!("pods cannot be created: {said}"),
+            Self::ImageName | Self::Image(_) if spec.image.is_none() => {
+                let detail = match self {
+                    Self::Image(said) => image_detail(said).0,
+                    _ => "it is no image name",
+                };
+                format!(
+                    "the gateway's image cannot be pulled: {detail}; change the operator's --gateway-image, or spec.imagePullSecrets"
+                )
+            }
             Self::ImageName => format!("\"{image}\" is no image name; change spec.image"),
             Self::Image(said) => {
                 let (detail, field) = image_detail(said);
@@ -179,6 +189,10 @@ impl Trouble {
                 "the container cannot be configured: {said}; create it, or change spec.env or spec.envFrom"
             ),
             Self::Volume(said) => format!("{said}; create it, or change spec.volumes"),
+            Self::Foreign { container, said } if **container == *INSTALL => format!(
+                "the gateway's binary, by which spec.probes.type MCP asks, cannot be copied into the pods: {said}; change the \
+                 operator's --gateway-image, or spec.probes.type"
+            ),
             Self::Foreign { container, said } => format!(
                 "container \"{container}\", which the operator has not made, does not come up: {said}; see what adds it to pods"
             ),
@@ -199,6 +213,11 @@ impl Trouble {
                     Some(line) => format!("its last line was \"{line}\""),
                     None => "it wrote nothing".to_owned(),
                 };
+                if spec.image.is_none() {
+                    return format!(
+                        "the gateway ended with exit code {code}, {end}; change spec.env or spec.config"
+                    );
+                }
                 format!(
                     "the process ended with exit code {code}, {end}; change spec.command, spec.args, spec.env or spec.config"
                 )
@@ -215,14 +234,18 @@ impl ProbeFailure {
     fn sentence(&self, spec: &MCPServerSpec) -> String {
         let default = Probes::default();
         let probes = spec.probes.as_ref().unwrap_or(&default);
-        let (name, path, field) = match self.probe {
+        let (name, path, mut field) = match self.probe {
             Probe::Liveness => ("liveness", &probes.liveness_path, "spec.probes.livenessPath"),
             Probe::Readiness => ("readiness", &probes.readiness_path, "spec.probes.readinessPath"),
         };
         let port = spec.port;
         let what = match probes.type_ {
             ProbeType::Http => format!("the {name} probe GET :{port}{path}"),
-            ProbeType::Tcp | ProbeType::Mcp | ProbeType::None => format!("the {name} probe of port {port}"),
+            ProbeType::Mcp => {
+                field = "spec.path or spec.transport";
+                format!("the {name} probe by MCP")
+            }
+            ProbeType::Tcp | ProbeType::None => format!("the {name} probe of port {port}"),
         };
         match &self.failure {
             Failure::Status(code @ 500..) => {

@@ -16,6 +16,7 @@ pub(super) enum Type {
     DeploymentReady,
     ServiceReady,
     IngressReady,
+    RedisReady,
     ConfigurationValid,
     ProbeSucceeded,
     Accepted,
@@ -24,11 +25,12 @@ pub(super) enum Type {
 }
 
 impl Type {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::Ready,
         Self::DeploymentReady,
         Self::ServiceReady,
         Self::IngressReady,
+        Self::RedisReady,
         Self::ConfigurationValid,
         Self::ProbeSucceeded,
         Self::Accepted,
@@ -42,6 +44,7 @@ impl Type {
             Self::DeploymentReady => "DeploymentReady",
             Self::ServiceReady => "ServiceReady",
             Self::IngressReady => "IngressReady",
+            Self::RedisReady => "RedisReady",
             Self::ConfigurationValid => "ConfigurationValid",
             Self::ProbeSucceeded => "ProbeSucceeded",
             Self::Accepted => "Accepted",
@@ -76,6 +79,8 @@ pub enum Reason {
     BridgeNotAvailable,
     /// What the server selects is more than a ConfigMap holds.
     CatalogTooLarge,
+    /// Redis answers the pods.
+    Connected,
     /// The owner of a Secret that the object names has not consented to its being sent.
     ConsentMissing,
     /// What the container is configured from is not there, or contradicts itself.
@@ -86,6 +91,8 @@ pub enum Reason {
     Created,
     /// A child that is no longer asked for was deleted.
     Deleted,
+    /// Redis does not answer every pod.
+    Disconnected,
     /// Something older on the same server has the name.
     DuplicateName,
     /// The API server forbids it: permissions, a policy, or a quota.
@@ -148,18 +155,20 @@ pub enum Reason {
 
 impl Reason {
     /// All of them.
-    pub const ALL: [Self; 37] = [
+    pub const ALL: [Self; 39] = [
         Self::Accepted,
         Self::AddressAssigned,
         Self::AddressPending,
         Self::Available,
         Self::BridgeNotAvailable,
         Self::CatalogTooLarge,
+        Self::Connected,
         Self::ConsentMissing,
         Self::ContainerConfigError,
         Self::ContainerStartFailed,
         Self::Created,
         Self::Deleted,
+        Self::Disconnected,
         Self::DuplicateName,
         Self::Forbidden,
         Self::ForeignContainerFailed,
@@ -205,11 +214,13 @@ impl Reason {
             Self::Available => "Available",
             Self::BridgeNotAvailable => "BridgeNotAvailable",
             Self::CatalogTooLarge => "CatalogTooLarge",
+            Self::Connected => "Connected",
             Self::ConsentMissing => "ConsentMissing",
             Self::ContainerConfigError => "ContainerConfigError",
             Self::ContainerStartFailed => "ContainerStartFailed",
             Self::Created => "Created",
             Self::Deleted => "Deleted",
+            Self::Disconnected => "Disconnected",
             Self::DuplicateName => "DuplicateName",
             Self::Forbidden => "Forbidden",
             Self::ForeignContainerFailed => "ForeignContainerFailed",

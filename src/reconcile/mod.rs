@@ -14,6 +14,7 @@ mod finalize;
 mod identity;
 mod offer;
 mod probed;
+mod redis;
 mod server;
 mod status;
 mod tell;
@@ -38,6 +39,7 @@ use crate::children::Children;
 use crate::pods::Pods;
 use crate::probe::Probes;
 use crate::recorder::Recorder;
+use crate::redis::Redis;
 
 /// The field manager of every write. It never changes: server-side apply would take a new name for a stranger.
 pub const MANAGER: &str = "mcp-operator";
@@ -54,6 +56,8 @@ pub struct Context {
     pub probes: Arc<Probes>,
     /// Why their pods do not come up, as watched.
     pub pods: Arc<Pods>,
+    /// Told which servers use Redis, and asked whether it answers them.
+    pub redis: Arc<Redis>,
     /// What runs where a server has no image of its own.
     pub gateway_image: Arc<str>,
     /// Where is told what happened, for people.

@@ -15,7 +15,7 @@ use super::dereference::{self, Dereferenced, Offered};
 use super::identity::Identity;
 use super::status::{self, Facts};
 use super::validate::{Invalid, ValidServer};
-use super::{Context, Error, Outcome, finalize, probed, tell};
+use super::{Context, Error, Outcome, condition, finalize, probed, redis, tell};
 
 /// How long a first status waits for the Deployment to report its pods. Creation times have whole seconds, so an age
 /// of two is one of one at least.
@@ -59,6 +59,7 @@ pub(super) async fn reconcile(key: &ObjectKey, context: &Context) -> Result<Outc
     let Some(found) = dereference::server(key, context) else {
         context.written.forget(key);
         context.probes.forget(key);
+        context.redis.forget(key);
         return Ok(Outcome::AwaitChange);
     };
     let Dereferenced { identity, deleting, document: seen, offered, children: present, trouble } = found;
@@ -68,6 +69,7 @@ pub(super) async fn reconcile(key: &ObjectKey, context: &Context) -> Result<Outc
     let now = (context.clock)();
     if deleting {
         context.probes.forget(key);
+        context.redis.forget(key);
         let status = status::terminating(&identity, &stored, now);
         let written = write_status(context, &identity, &seen, status, stored).await?;
         if let (Some(now), Some(version)) = (written, document.pointer_mut("/metadata/resourceVersion")) {
@@ -99,6 +101,8 @@ pub(super) async fn reconcile(key: &ObjectKey, context: &Context) -> Result<Outc
     };
     let mut status = status::server(&facts, &stored, now);
     probed::complete(&mut status, &context.probes, key, &plan, &stored, now);
+    redis::complete(&mut status, &context.redis, key, &plan, &stored, now);
+    status.conditions = condition::own(status.conditions);
     write_status(context, &identity, &seen, status, stored).await?;
     outcome(&identity, &children)
 }

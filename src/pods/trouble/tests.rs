@@ -141,6 +141,28 @@ fn the_sentence_names_what_the_spec_says() {
 }
 
 #[test]
+fn what_goes_wrong_with_the_gateway_points_at_what_is_its_own() {
+    let gateway = || json!({"toolSelector": {}});
+    let image = sentence(&Trouble::Image("not found".into()), gateway());
+    assert!(image.starts_with("the gateway's image cannot be pulled: "), "{image}");
+    assert!(image.ends_with("change the operator's --gateway-image, or spec.imagePullSecrets"), "{image}");
+    let ended = sentence(&Trouble::Ended { code: 1, last_line: Some("no".into()) }, gateway());
+    assert!(ended.ends_with("change spec.env or spec.config"), "{ended}");
+    let by_mcp = json!({"image": "weather:1", "probes": {"type": "MCP"}});
+    let answer =
+        Failure::Other("error: http://127.0.0.1:8080/mcp: answered initialize with status 404".into());
+    let told = sentence(&probe(Probe::Readiness, answer), by_mcp.clone());
+    assert!(
+        told.starts_with("the readiness probe by MCP fails: ")
+            && told.ends_with("change spec.path or spec.transport")
+    );
+    let install = Trouble::Foreign { container: INSTALL.into(), said: "image not found".into() };
+    assert!(
+        sentence(&install, by_mcp).starts_with("the gateway's binary, by which spec.probes.type MCP asks")
+    );
+}
+
+#[test]
 fn what_the_scheduler_says_points_at_the_fields() {
     for (said, fields) in [
         ("0/3 nodes are available: 3 Insufficient memory", "spec.resources.requests"),

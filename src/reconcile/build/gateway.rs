@@ -16,7 +16,7 @@ pub(super) const CATALOG_DIRECTORY: &str = "/etc/mcp-catalog";
 pub(super) const CATALOG_VOLUME: &str = "mcp-catalog";
 
 /// Name of the port for metrics, which no Service leads to.
-const ADMIN: &str = "admin";
+pub(super) const ADMIN: &str = "admin";
 
 /// Longer than endpoints take to learn that a pod is going. With [`DRAIN_TIMEOUT`] it is less than the 30 seconds that a
 /// pod has to end.
@@ -66,14 +66,14 @@ fn redis(redis: &Redis) -> Vec<EnvVar> {
 }
 
 /// 9090, unless the server itself is there.
-fn admin_port(spec: &MCPServerSpec) -> i32 {
+pub(crate) const fn admin_port(spec: &MCPServerSpec) -> u16 {
     if spec.port == 9090 { 9091 } else { 9090 }
 }
 
 pub(super) fn ports(spec: &MCPServerSpec) -> Vec<ContainerPort> {
     vec![ContainerPort {
         name: Some(ADMIN.to_owned()),
-        container_port: admin_port(spec),
+        container_port: admin_port(spec).into(),
         protocol: Some("TCP".to_owned()),
         ..ContainerPort::default()
     }]

@@ -27,6 +27,8 @@ use crate::children::{ChildKey, ChildKind};
 pub(crate) use catalog::is_shard;
 pub(crate) use deployment::RESERVED_VOLUMES;
 pub use deployment::{CONFIG_DIRECTORY, CONTAINER};
+pub(crate) use gateway::admin_port;
+pub(crate) use probes::INSTALL;
 
 /// The whole of what the operator wants one child to be, as server-side apply is told it.
 ///

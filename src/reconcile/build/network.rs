@@ -1,11 +1,14 @@
 //! The NetworkPolicy.
 
 use k8s_openapi::api::networking::v1::{
-    NetworkPolicy, NetworkPolicyEgressRule, NetworkPolicyIngressRule, NetworkPolicyPort, NetworkPolicySpec,
+    NetworkPolicy, NetworkPolicyEgressRule, NetworkPolicyIngressRule, NetworkPolicyPeer, NetworkPolicyPort,
+    NetworkPolicySpec,
 };
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use super::deployment::pod_selector;
+use super::gateway::ADMIN;
 use super::service::PORT;
 use super::{Intent, json, metadata};
 use crate::children::ChildKind;
@@ -27,6 +30,14 @@ pub(super) fn build(server: &ValidServer) -> Option<Intent> {
         from: Some(given.ingress_from.clone()).filter(|peers| !peers.is_empty()),
         ports: Some(vec![port(IntOrString::String(PORT.to_owned()), "TCP")]),
     };
+    // For the operator and whoever collects metrics: no Service leads to it, and so no Ingress.
+    let to_admin = server.gateway().is_some().then(|| NetworkPolicyIngressRule {
+        from: Some(vec![NetworkPolicyPeer {
+            namespace_selector: Some(LabelSelector::default()),
+            ..NetworkPolicyPeer::default()
+        }]),
+        ports: Some(vec![port(IntOrString::String(ADMIN.to_owned()), "TCP")]),
+    });
     let egress = (!given.egress_to.is_empty()).then(|| {
         let dns = ["UDP", "TCP"].map(|protocol| port(IntOrString::Int(DNS), protocol));
         vec![
@@ -40,7 +51,7 @@ pub(super) fn build(server: &ValidServer) -> Option<Intent> {
         spec: Some(NetworkPolicySpec {
             pod_selector: Some(pod_selector(name)),
             policy_types: Some(types.map(str::to_owned).collect()),
-            ingress: Some(vec![to_server]),
+            ingress: Some(std::iter::once(to_server).chain(to_admin).collect()),
             egress,
         }),
     };

@@ -15,7 +15,8 @@ const BINARY: &str = "/mcp-gateway";
 /// Where it is copied to in the pods of others.
 pub(super) const DIRECTORY: &str = "/mcp-gateway";
 pub(super) const VOLUME: &str = "mcp-gateway";
-const INSTALL: &str = "mcp-gateway";
+/// Name of the container that copies it.
+pub(crate) const INSTALL: &str = "mcp-gateway";
 
 /// How long an exchange may take, in seconds, and how long the process that makes it. An older server may leave the first
 /// request unanswered, and is asked a second one.

@@ -71,6 +71,7 @@ impl Cluster {
             children: Arc::default(),
             probes: Arc::default(),
             pods: Arc::default(),
+            redis: Arc::default(),
             gateway_image: "mcp-gateway:1".into(),
             recorder,
             may_write: {

@@ -127,3 +127,38 @@ async fn a_role_that_somebody_widened_is_put_right() {
     });
     assert_eq!(lines(&cluster.pass().await.1), ["PATCH roles/main-gateway"]);
 }
+
+#[tokio::test]
+async fn whether_redis_answers_is_told_once_the_pods_say_so_and_stays_over_a_restart() {
+    let spec = json!({"toolSelector": {}, "redis": {"serviceName": "redis"}});
+    let mut document = mk_server(spec);
+    document["metadata"]["finalizers"] = json!(["mcp.example.com/finalizer"]);
+    let mut cluster = Cluster::with(&document);
+    cluster.settle().await;
+    let told = |cluster: &Cluster| {
+        let status = cluster.document(Kind::Server, "main")["status"]["conditions"].clone();
+        let conditions = status.as_array().into_iter().flatten();
+        conditions.filter(|it| it["type"] == "RedisReady").map(|it| it["status"].clone()).collect::<Vec<_>>()
+    };
+    assert!(told(&cluster).is_empty(), "nobody has said anything");
+    let key = ObjectKey::new(Kind::Server, "team", "main");
+    for (answers, expected) in [(true, "True"), (false, "False")] {
+        assert!(cluster.context.redis.told(&key, "uid-of-main", answers));
+        let (_, calls) = cluster.pass().await;
+        assert_eq!(lines(&calls), [STATUS]);
+        cluster.watch(&calls);
+        assert_eq!(told(&cluster), [expected]);
+        assert!(cluster.pass().await.1.is_empty());
+    }
+    assert_eq!(cluster.document(Kind::Server, "main")["status"]["phase"], "Ready", "it serves on");
+    // As a replica that has just begun to lead.
+    cluster.context.redis = Arc::default();
+    assert!(cluster.pass().await.1.is_empty());
+    let mut document = cluster.document(Kind::Server, "main");
+    document["spec"] = json!({"toolSelector": {}});
+    document["metadata"]["finalizers"] = json!([]);
+    cluster.store(Kind::Server, &document);
+    let (_, calls) = cluster.pass().await;
+    cluster.watch(&calls);
+    assert!(told(&cluster).is_empty());
+}
