@@ -81,6 +81,8 @@ async fn everything_that_is_asked_for_is_granted_and_everything_granted_is_asked
     let mut questions = authorizer.questions();
     // The plugin's way to ask about all at once, before it asks about one.
     questions.retain(|question| question.resource != "*/finalizers");
+    // Who may do these may grant anything. All others may grant what they may do themselves, which is looked at next.
+    questions.retain(|question| !["bind", "escalate"].contains(&question.verb.as_str()));
     let grants = Grant::all();
     let unanswered: Vec<_> =
         questions.iter().filter(|question| !grants.iter().any(|grant| grant.answers(question))).collect();
@@ -194,9 +196,16 @@ async fn live(ns: &Namespace) {
     })
     .await;
 
+    let own = json!({ "spec": { "image": "registry.example.com/weather:1.4.0" } });
+    ns.until("RoleBinding", "gateway-gateway", "is made", |_| true).await;
+    ns.patch("MCPServer", "gateway", &own).await.accepted();
+    for kind in ["ServiceAccount", "Role", "RoleBinding"] {
+        ns.until_gone(kind, "gateway-gateway").await;
+    }
+
     foreign(ns).await;
     let taken = mk_server("taken").with("/spec/config/LOG_LEVEL", "debug");
-    for server in [taken, with_everything(mk_server("occupied"))] {
+    for server in [taken, with_everything(mk_server("occupied")), mk_gateway("guarded")] {
         ns.create(&server).await;
         let taken = |found: &Value| condition(found, "Ready") == Some(("False", "NameTaken"));
         ns.until("MCPServer", object::name(&server), "says so", taken).await;
@@ -227,6 +236,12 @@ async fn foreign(ns: &Namespace) {
     let named = |kind: &str, api: &str, name: &str| json!({ "apiVersion": api, "kind": kind, "metadata": { "name": name } });
     let objects = [
         named("ConfigMap", "v1", "taken-config"),
+        named("ServiceAccount", "v1", "guarded-gateway"),
+        named("Role", "rbac.authorization.k8s.io/v1", "guarded-gateway").with("/rules", json!([])),
+        named("RoleBinding", "rbac.authorization.k8s.io/v1", "guarded-gateway").with(
+            "/roleRef",
+            json!({ "apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "guarded-gateway" }),
+        ),
         named("Service", "v1", "occupied").with("/spec/ports", json!([{ "port": 80 }])),
         named("Deployment", "apps/v1", "occupied").with(
             "/spec",
