@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use mcp_operator::permissions;
-use serde_json::Value;
 use tokio::sync::OnceCell;
 
 use crate::support::cluster::{Cluster, path};
@@ -71,7 +70,7 @@ impl Installed {
         wait::within(Duration::from_secs(120), what, async || {
             let found = namespace.find("Deployment", permissions::NAME).await.ok_or("it is not there")?;
             let status = &found["status"];
-            let all = |field: &str| status[field] == Value::from(REPLICAS);
+            let all = |field: &str| status[field] == REPLICAS;
             let current = status["observedGeneration"] == found["metadata"]["generation"];
             if current && ["replicas", "updatedReplicas", "readyReplicas"].into_iter().all(all) {
                 Ok(())

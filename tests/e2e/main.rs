@@ -16,6 +16,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod gateway;
 mod installed;
 mod node;
 mod seeds;

@@ -25,6 +25,9 @@ const SERVERS: [(&str, &str, u64, &str); 4] = [
     ("mcp-system", "production-mcpserver", 3, "production-k8s-server"),
 ];
 
+/// The seeds' servers without an image, and how many pods they have. All of them serve what is labelled for one.
+const GATEWAYS: [(&str, u64); 2] = [("main", 2), ("full", 3)];
+
 /// The longest that images take to run on a busy machine.
 const BOUND: Duration = Duration::from_secs(180);
 
@@ -82,6 +85,19 @@ async fn the_seeds_and_the_samples_are_applied_unchanged_and_used_by_the_officia
     }
     for name in SAMPLES {
         until_ready(&system, name).await;
+    }
+    for (name, pods) in GATEWAYS {
+        let status = &until_ready(&system, name).await["status"];
+        assert_eq!(status["readyReplicas"], pods, "{name}: {status:#}");
+        let counts = [&status["tools"], &status["prompts"], &status["resources"]];
+        assert_eq!(counts, [&json!(2), &json!(1), &json!(2)], "{name}: {status:#}");
+        let list = [("tools/list", json!({}))];
+        for sdk in Sdk::ALL {
+            for generation in [Generation::Newest, Generation::Initialize] {
+                let said = sdk.ask(generation, &[&url(&system, name).await], &[], &list).await;
+                assert_eq!(tools(&said.answers[0]), ["github-search", "my-tool"], "{sdk:?} asks {name}");
+            }
+        }
     }
 
     // What the seeds' own account may not do, it says; what it may do, it does.

@@ -31,7 +31,10 @@ pub(crate) fn of(cluster: &Cluster, namespace: &str) -> String {
         .collect();
     [
         ("servers", kubectl(namespace, &["get", "mcpservers", servers])),
-        ("objects", kubectl(namespace, &["get", "deployments,pods,services,endpointslices", "--output=wide"])),
+        (
+            "objects",
+            kubectl(namespace, &["get", "deployments,pods,services,endpointslices", "--output=wide"]),
+        ),
         ("events", kubectl(namespace, &["get", "events", "--sort-by=.lastTimestamp"])),
         // Every pod: there is none with this label.
         ("logs", kubectl(namespace, &["logs", "--selector=!none", "--prefix", "--all-containers", LINES])),

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
@@ -26,12 +27,26 @@ use super::{binary, wait};
 /// Names and descriptions of tools.
 pub(crate) type Tools = BTreeMap<String, String>;
 
+/// Where a gateway is asked.
+#[derive(Debug)]
+pub(crate) struct Endpoint {
+    address: SocketAddr,
+    client: Client<HttpConnector, Full<bytes::Bytes>>,
+}
+
 /// A gateway. Dropping it ends it.
 #[derive(Debug)]
 pub(crate) struct Gateway {
     process: Guarded,
-    address: SocketAddr,
-    client: Client<HttpConnector, Full<bytes::Bytes>>,
+    endpoint: Endpoint,
+}
+
+impl Deref for Gateway {
+    type Target = Endpoint;
+
+    fn deref(&self) -> &Endpoint {
+        &self.endpoint
+    }
 }
 
 impl Gateway {
@@ -65,8 +80,14 @@ impl Gateway {
             .args(["serve", "--catalog", server, "--namespace", &ns.name])
             .args(["--address", "127.0.0.1", "--port", &address.port().to_string(), "--admin-port", "0"]);
         let process = Guarded::start(&command);
-        let client = Client::builder(TokioExecutor::new()).build_http();
-        Self { process, address, client }
+        Self { process, endpoint: Endpoint::new(address) }
+    }
+}
+
+impl Endpoint {
+    /// At `/mcp` of this address.
+    pub(crate) fn new(address: SocketAddr) -> Self {
+        Self { address, client: Client::builder(TokioExecutor::new()).build_http() }
     }
 
     /// Asks by the newest revision of MCP, and gives the result.
@@ -115,7 +136,7 @@ impl Gateway {
 impl Drop for Gateway {
     fn drop(&mut self) {
         if thread::panicking() {
-            eprintln!("the gateway at {}:\n{}", self.address, self.process.output.end("", 40));
+            eprintln!("the gateway at {}:\n{}", self.endpoint.address, self.process.output.end("", 40));
         }
     }
 }
