@@ -15,12 +15,12 @@ KUBECTL = hack/kubectl.sh
 help: ## List the verbs
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: ## From nothing to a running operator: apply the samples, then a dozen wrong manifests
+demo: ## From nothing to servers whose tools a client calls, on a cluster of its own; then a dozen wrong manifests
 	hack/demo.sh
 
 ##@ Test
 .PHONY: test test-fast bench conformance coverage
-test: ## Everything: fast tests, then those on a real API server
+test: ## Everything: fast tests, those on a real API server, and those with real pods
 	hack/test.sh all
 
 test-fast: ## Tests that need no cluster

@@ -13,25 +13,29 @@ usage() {
 	END
 }
 
-# Debian's packages of what runs containers and connects them.
-readonly packages=(containerd runc containernetworking-plugins iptables conntrack)
-
-# Installs them where that is possible; what is missing otherwise, the start says.
+# Installs Debian's packages of what runs containers and connects them, where that is possible; what is missing otherwise,
+# the start says.
 install_packages() {
-	local program missing=()
+	local program packages=()
 	for program in containerd runc iptables conntrack; do
-		command -v "$program" >/dev/null || missing+=("$program")
+		command -v "$program" >/dev/null || packages+=("$program")
 	done
-	[[ -x /usr/lib/cni/ptp || -x /opt/cni/bin/ptp || -x /usr/libexec/cni/ptp ]] || missing+=(ptp)
-	if ((${#missing[@]} == 0)) || ((EUID != 0)) || ! command -v apt-get >/dev/null; then
+	[[ -x /usr/lib/cni/ptp || -x /opt/cni/bin/ptp || -x /usr/libexec/cni/ptp ]] || packages+=(containernetworking-plugins)
+	if ((${#packages[@]} == 0)) || ((EUID != 0)) || ! command -v apt-get >/dev/null; then
 		return
 	fi
 	say "installing ${packages[*]}"
 	export DEBIAN_FRONTEND=noninteractive
+	local log
+	log=$(mktemp)
 	{
 		apt-get install --yes --quiet --no-install-recommends "${packages[@]}" ||
 			{ apt-get update --quiet && apt-get install --yes --quiet --no-install-recommends "${packages[@]}"; }
-	} >/dev/null 2>&1 || say "the packages could not be installed"
+	} >"$log" 2>&1 || {
+		tail -n 5 "$log" >&2
+		say "the packages could not be installed"
+	}
+	rm -f "$log"
 }
 
 make_images() {
