@@ -23,6 +23,8 @@ pub(crate) fn of(cluster: &Cluster, namespace: &str) -> String {
         }
     };
     let servers = "--output=jsonpath={range .items[*]}{.metadata.name}: {.status}{\"\\n\"}{end}";
+    // With whether they are ready, which no table says.
+    let endpoints = "--output=jsonpath={range .items[*]}{.metadata.name}: {.endpoints}{\"\\n\"}{end}";
     let operator = ["logs", "--selector=app.kubernetes.io/name=mcp-operator", "--prefix", "--tail=5000"];
     let about: Vec<String> = kubectl(permissions::NAMESPACE, &operator)
         .lines()
@@ -31,10 +33,8 @@ pub(crate) fn of(cluster: &Cluster, namespace: &str) -> String {
         .collect();
     [
         ("servers", kubectl(namespace, &["get", "mcpservers", servers])),
-        (
-            "objects",
-            kubectl(namespace, &["get", "deployments,pods,services,endpointslices", "--output=wide"]),
-        ),
+        ("objects", kubectl(namespace, &["get", "deployments,pods,services", "--output=wide"])),
+        ("endpoints", kubectl(namespace, &["get", "endpointslices", endpoints])),
         ("events", kubectl(namespace, &["get", "events", "--sort-by=.lastTimestamp"])),
         // Every pod: there is none with this label.
         ("logs", kubectl(namespace, &["logs", "--selector=!none", "--prefix", "--all-containers", LINES])),
