@@ -44,6 +44,7 @@ fast | all)
 	run cargo test --workspace --lib --bins --examples --test '*' --exclude mcp-operator
 	run cargo test --package mcp-operator --lib --bins --test it
 	run cargo test --workspace --doc
+	[[ $what == fast ]] || run hack/conformance.sh
 	;;
 esac
 if [[ -n $building ]]; then

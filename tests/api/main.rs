@@ -34,6 +34,7 @@ mod late;
 mod membership;
 mod outside;
 mod permissions;
+mod propagation;
 mod quiet;
 mod replicas;
 mod rules;

@@ -31,7 +31,7 @@ pub(super) struct Context {
     pub(super) version: Version,
     pub(super) id: Id,
     pub(super) params: Params,
-    pub(super) headers: HeaderMap,
+    pub(super) headers: Arc<HeaderMap>,
     /// Only in the legacy generation.
     pub(super) session: Option<Arc<Session>>,
     /// Whether the client takes a stream of events.

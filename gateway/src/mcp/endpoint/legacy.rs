@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 use tokio::time::Instant;
 
 use super::super::calls::{Context, Reply};
-use super::super::message::{Id, Message, Params};
+use super::super::message::{Id, Message, Meta, Params, meta};
 use super::super::protocol::{Generation, LEGACY_CAPABILITIES, SESSION_HEADER, VERSION_HEADER, Version};
 use super::super::session::{Abilities, InFlight, Missing, Session};
 use super::super::{RpcError, events};
@@ -89,10 +89,16 @@ impl Exchange {
         response
     }
 
-    pub(super) async fn legacy(&self, session: &Arc<Session>, message: Message) -> Response {
+    pub(super) async fn legacy(
+        &self,
+        session: &Arc<Session>,
+        message: Message,
+        meta: Option<&Meta<'_>>,
+    ) -> Response {
         match message {
             Message::Request { id, method, params } => {
-                let context = self.context(session.version, id, &method, params, Some(Arc::clone(session)));
+                let held = Some(Arc::clone(session));
+                let context = self.context(session.version, id, &method, params, meta, held);
                 match self.within(session, context, &method).await {
                     // The protocol wants no answer to what was cancelled, and HTTP wants one.
                     (_, None) => StatusCode::ACCEPTED.into_response(),
@@ -178,7 +184,14 @@ impl Exchange {
                 Ok(Message::Response { id, result }) => session.answer(&id, result).await,
                 Ok(Message::Request { id, method, params }) => {
                     let held = Some(Arc::clone(&session));
-                    let mut context = self.context(session.version, id, &method, params, held);
+                    let mut context = self.context(
+                        session.version,
+                        id,
+                        &method,
+                        params.clone(),
+                        meta(&params).as_ref(),
+                        held,
+                    );
                     context.accepts_events = false;
                     let (context, reply) = self.within(&session, context, &method).await;
                     responses.extend(match reply.map(|(reply, _)| reply) {

@@ -19,7 +19,7 @@ use self::methods::{dispatch, known_method};
 use self::negotiation::{Accepts, accepts, decide, text};
 use self::response::{busy, error_of_body, method_not_allowed, not_ready, refusal, respond};
 use super::calls::Context;
-use super::message::{Body, Id, Message, Params, meta};
+use super::message::{Body, Id, Message, Meta, Params, meta};
 use super::protocol::{Generation, VERSION_HEADER, Version};
 use super::session::Session;
 use super::{RpcError, events, header as mirrored, subscriptions};
@@ -49,7 +49,7 @@ pub async fn post(gateway: Arc<Gateway>, request: Request) -> Response {
         gateway.metrics.refused("requests");
         return busy("the server is busy with as many requests as it serves at a time");
     };
-    let exchange = Exchange { gateway, catalog, headers: parts.headers, accepts, ticket };
+    let exchange = Exchange { gateway, catalog, headers: Arc::new(parts.headers), accepts, ticket };
     let (method, generation, response) = exchange.answer(&body).await;
     exchange_metrics(&exchange.gateway, method, generation, &response, begun);
     response
@@ -99,7 +99,7 @@ pub async fn delete(gateway: &Gateway, headers: &HeaderMap) -> Response {
 struct Exchange {
     gateway: Arc<Gateway>,
     catalog: Arc<Catalog>,
-    headers: HeaderMap,
+    headers: Arc<HeaderMap>,
     accepts: Accepts,
     ticket: Ticket,
 }
@@ -122,13 +122,15 @@ impl Exchange {
             Message::Notification { .. } => ("notification", None),
             Message::Response { .. } => ("response", None),
         };
-        let decided = match &message {
+        // Read once: several look at it.
+        let (method, params) = match &message {
             Message::Request { method, params, .. } | Message::Notification { method, params } => {
-                let meta = meta(params).and_then(|meta| meta.version);
-                decide(Some(method), header, meta.as_deref())
+                (Some(method.as_str()), params.clone())
             }
-            Message::Response { .. } => decide(None, header, None),
+            Message::Response { .. } => (None, Params::default()),
         };
+        let meta = meta(&params);
+        let decided = decide(method, header, meta.as_ref().and_then(|meta| meta.version.as_deref()));
         let version = match decided {
             Ok(version) => version,
             Err(error) => {
@@ -138,7 +140,7 @@ impl Exchange {
         let generation = version.generation();
         let response = match (generation, message) {
             (Generation::Modern, Message::Request { id, method, params }) => {
-                self.modern(version, id, &method, params).await
+                self.modern(version, id, &method, params, meta.as_ref()).await
             }
             (Generation::Modern, Message::Notification { .. }) => StatusCode::ACCEPTED.into_response(),
             (Generation::Modern, Message::Response { .. }) => {
@@ -149,7 +151,7 @@ impl Exchange {
             }
             (Generation::Legacy, message) => match session(&self.gateway, &self.headers).await {
                 Err(error) => refusal(&error, id.as_ref(), generation),
-                Ok((_, session)) => self.legacy(&session, message).await,
+                Ok((_, session)) => self.legacy(&session, message, meta.as_ref()).await,
             },
         };
         (name, generation, response)
@@ -161,14 +163,14 @@ impl Exchange {
         id: Id,
         method: &str,
         params: Params,
+        meta: Option<&Meta<'_>>,
         session: Option<Arc<Session>>,
     ) -> Context {
-        let meta = meta(&params).unwrap_or_default();
         let log_level = match &session {
             Some(session) => Some(session.log_level()),
-            None => meta.log_level,
+            None => meta.and_then(|meta| meta.log_level),
         };
-        let mut trace = telemetry::carried(&self.headers, |name| meta.trace(name));
+        let mut trace = telemetry::carried(&self.headers, |name| meta?.trace(name));
         let span = match self.gateway.traces {
             true => telemetry::span(known_method(method), version.as_str(), &trace),
             false => Span::none(),
@@ -180,7 +182,7 @@ impl Exchange {
             version,
             id,
             params,
-            headers: self.headers.clone(),
+            headers: Arc::clone(&self.headers),
             session,
             accepts_events: self.accepts.events,
             log_level,
@@ -190,8 +192,15 @@ impl Exchange {
     }
 
     /// A request that stands for itself. It is cancelled by the client's going away: then this future is dropped.
-    async fn modern(&self, version: Version, id: Id, method: &str, params: Params) -> Response {
-        let checked = match meta(&params) {
+    async fn modern(
+        &self,
+        version: Version,
+        id: Id,
+        method: &str,
+        params: Params,
+        meta: Option<&Meta<'_>>,
+    ) -> Response {
+        let checked = match meta {
             Some(meta) if meta.version.is_none() => {
                 Err(RpcError::invalid_meta("params._meta lacks io.modelcontextprotocol/protocolVersion"))
             }
@@ -204,7 +213,7 @@ impl Exchange {
         if let Err(error) = checked {
             return refusal(&error, Some(&id), Generation::Modern);
         }
-        let context = Arc::new(self.context(version, id, method, params, None));
+        let context = Arc::new(self.context(version, id, method, params, meta, None));
         if method == "subscriptions/listen" {
             return self.listen(&context);
         }
