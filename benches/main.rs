@@ -18,12 +18,16 @@ fn main() -> anyhow::Result<()> {
         ["requests"] => admission::instructions::measure(),
         ["creation"] => cluster::creation(),
         ["memory"] => cluster::memory(),
-        ["servers"] => cluster::servers(),
+        ["servers"] => cluster::servers(&[100, 1_000, 5_000]),
+        ["servers", numbers @ ..] => {
+            let numbers: Result<Vec<usize>, _> = numbers.iter().map(|number| number.parse()).collect();
+            cluster::servers(&numbers?)
+        }
         ["serve", handler, servers] => {
             let handler = if *handler == "ours" { Handler::Ours } else { Handler::Bare };
             admission::serve::run(handler, servers.parse()?)
         }
         ["repeat", step, runs] => rules::repeat(step, runs.parse()?),
-        _ => anyhow::bail!("usage: performance rules|growth|admission|creation|memory|servers"),
+        _ => anyhow::bail!("usage: performance rules|growth|admission|creation|memory|servers [NUMBER...]"),
     }
 }

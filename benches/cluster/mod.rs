@@ -1,7 +1,9 @@
 //! The operator against a real API server on this machine.
 
+mod calls;
 mod creation;
 mod operator;
+mod plain;
 mod resident;
 mod servers;
 
@@ -22,6 +24,7 @@ use mcp_crds::kind::{API_VERSION, GROUP, Kind, VERSION};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use calls::Audit;
 use operator::Operator;
 
 /// How many objects are created side by side.
@@ -29,25 +32,23 @@ const CONCURRENCY: usize = 8;
 
 /// Measures what creating an object costs through the API server.
 pub(crate) fn creation() -> anyhow::Result<()> {
-    run(creation::measure)
+    run(async || creation::measure(ControlPlane::start().await?).await)
 }
 
 /// Measures the operator's memory while objects are added.
 pub(crate) fn memory() -> anyhow::Result<()> {
-    run(resident::measure)
+    run(async || resident::measure(ControlPlane::start().await?).await)
 }
 
-/// Measures what a thousand servers cost.
-pub(crate) fn servers() -> anyhow::Result<()> {
-    run(servers::measure)
+/// Measures what servers cost, so many at once, and with what is done to a thousand of them the rest of a life.
+pub(crate) fn servers(numbers: &[usize]) -> anyhow::Result<()> {
+    run(async || servers::measure(numbers).await)
 }
 
-fn run<F: Future<Output = anyhow::Result<()>>>(
-    measure: impl FnOnce(ControlPlane) -> F,
-) -> anyhow::Result<()> {
+fn run(measure: impl AsyncFnOnce() -> anyhow::Result<()>) -> anyhow::Result<()> {
     mcp_operator::runtime::install_crypto_provider();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async { measure(ControlPlane::start().await?).await })
+    runtime.block_on(measure())
 }
 
 /// A control plane of its own; it ends with this value.
@@ -59,15 +60,26 @@ pub(crate) struct ControlPlane {
 
 impl ControlPlane {
     async fn start() -> anyhow::Result<Self> {
+        Self::start_in(TempDir::new()?, &[]).await
+    }
+
+    /// One that logs what it is asked.
+    async fn audited() -> anyhow::Result<(Self, Audit)> {
+        let directory = TempDir::new()?;
+        let (audit, flags) = Audit::new(directory.path())?;
+        Ok((Self::start_in(directory, &flags).await?, audit))
+    }
+
+    async fn start_in(directory: TempDir, flags: &[String]) -> anyhow::Result<Self> {
         let built = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/hack/control-plane.sh"))
             .arg("build")
             .output()?;
         let binary = String::from_utf8(built.stdout)?;
-        let directory = TempDir::new()?;
         let kubeconfig = directory.path().join("kubeconfig");
         let mut child = Command::new(binary.trim())
             .args(["control-plane", "--exit-with-stdin", "--timeout", "5m", "--kubeconfig"])
             .arg(&kubeconfig)
+            .args(flags.iter().map(|flag| format!("--apiserver-flag={flag}")))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -97,7 +109,7 @@ impl ControlPlane {
 
     /// Starts the operator, and waits until it is ready.
     async fn operator(&self) -> anyhow::Result<Operator> {
-        Operator::start(&self.directory.path().join("kubeconfig")).await
+        Operator::start(self.directory.path()).await
     }
 
     async fn namespace(&self, name: &str, labels: Value) -> anyhow::Result<()> {

@@ -1,8 +1,9 @@
 //! The operator's process.
 
+use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -12,24 +13,33 @@ use anyhow::{Context as _, bail, ensure};
 pub(crate) struct Operator {
     child: Child,
     admin: u16,
+    log: PathBuf,
 }
 
 impl Operator {
-    pub(crate) async fn start(kubeconfig: &Path) -> anyhow::Result<Self> {
+    /// Starts one, for the API server of the kubeconfig in a directory, which also takes its log.
+    pub(crate) async fn start(directory: &Path) -> anyhow::Result<Self> {
         let (webhook, admin) = (free_port()?, free_port()?);
+        let log = directory.join(format!("operator-{admin}.log"));
         let child = Command::new(env!("CARGO_BIN_EXE_mcp-operator"))
-            .args(["run", "--webhook-address=127.0.0.1", "--admin-address=127.0.0.1", "--log-level=error"])
+            .args(["run", "--webhook-address=127.0.0.1", "--admin-address=127.0.0.1", "--log-level=warn"])
             .args([format!("--webhook-port={webhook}"), format!("--admin-port={admin}")])
             // The API server has the same cores, and answers late while thousands of objects are made.
             .args(["--lease-duration=120s", "--renew-deadline=100s"])
             .arg(format!("--webhook-url=https://127.0.0.1:{webhook}"))
-            .env("KUBECONFIG", kubeconfig)
+            .args(["--log-format=json"])
+            .env("KUBECONFIG", directory.join("kubeconfig"))
             .stdin(Stdio::null())
+            .stderr(File::create(&log)?)
             .spawn()?;
-        let operator = Self { child, admin };
+        let operator = Self { child, admin, log };
         let started = Instant::now();
         while operator.get("/readyz").is_err() {
-            ensure!(started.elapsed() < Duration::from_secs(120), "the operator does not become ready");
+            ensure!(
+                started.elapsed() < Duration::from_secs(120),
+                "the operator does not become ready: {}",
+                operator.logged()?
+            );
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
         Ok(operator)
@@ -37,6 +47,11 @@ impl Operator {
 
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Its warnings and errors.
+    pub(crate) fn logged(&self) -> anyhow::Result<String> {
+        Ok(std::fs::read_to_string(&self.log)?)
     }
 
     /// The sum of a metric over all its labels that hold `labels`.

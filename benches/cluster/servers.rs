@@ -1,134 +1,197 @@
-//! A thousand servers made at once, kept, and deleted: how long it takes beside a client that only sends the same patches, how
-//! many requests, how much CPU time and memory.
+//! Many servers made at once: how long it takes beside a client that only sends the same patches, how many requests, how
+//! much CPU time and memory. And what a thousand of them cost while nothing changes, at a restart, and when they are deleted.
 
 use std::time::{Duration, Instant};
 
 use anyhow::ensure;
-use futures::{StreamExt as _, TryStreamExt as _};
-use http::Request;
 use kube::Api;
-use kube::api::{ApiResource, DeleteParams, DynamicObject, ListParams, Patch, PatchParams};
+use kube::api::{DeleteParams, DynamicObject, ListParams};
 use mcp_crds::kind::{API_VERSION, Kind};
 use mcp_operator::children::ChildKind;
 use serde_json::{Value, json};
 
 use super::ControlPlane;
+use super::calls::{Audit, Calls};
 use super::operator::Operator;
+use super::plain::Patches;
 use crate::measure::{cpu_time, memory, verdict};
 use crate::objects::NAMESPACE;
 
-const SERVERS: usize = 1_000;
-/// As many requests at once as the operator makes.
-const CONNECTIONS: usize = 16;
+/// What the targets are for.
+const THOUSAND: usize = 1_000;
 /// How much longer than the plain client.
 const TIME_TARGET: f64 = 1.3;
 /// Requests a server, Events included.
 const CALLS_TARGET: f64 = 6.0;
 /// In seconds.
 const CPU_TARGET: f64 = 2.0;
+/// In seconds, for a minute.
+const IDLE_CPU_TARGET: f64 = 0.2;
 /// In MiB.
 const MEMORY_TARGET: f64 = 40.0;
 /// Where the plain client works.
 const PLAIN: &str = "plain";
 
-pub(crate) async fn measure(plane: ControlPlane) -> anyhow::Result<()> {
-    plane.namespace(NAMESPACE, json!({})).await?;
-    plane.namespace(PLAIN, json!({})).await?;
-    let operator = plane.operator().await?;
-    operator.settled().await?;
-
-    let (before, idle) = (Requests::of(&plane).await?, cpu_time(operator.pid())?);
-    let started = Instant::now();
-    plane.create((0..SERVERS).map(|number| (Kind::Server, server(number, NAMESPACE)))).await?;
-    let created = started.elapsed().as_secs_f64();
-    until_done(&plane).await?;
-    let took = started.elapsed().as_secs_f64();
-    operator.settled().await?;
-    let cpu = (cpu_time(operator.pid())? - idle).as_secs_f64();
-    let (now, most) = (memory(operator.pid(), "VmRSS")?, memory(operator.pid(), "VmHWM")?);
-    let calls = Requests::of(&plane).await?.since(&before);
-    quiet(&plane, &operator, "Nothing changing for a minute").await?;
-
-    operator.end()?;
-    let before = Requests::of(&plane).await?;
-    let operator = plane.operator().await?;
-    operator.settled().await?;
-    let restart = Requests::of(&plane).await?.since(&before);
+pub(crate) async fn measure(numbers: &[usize]) -> anyhow::Result<()> {
+    let mut rows = Vec::new();
+    for number in numbers {
+        rows.push(Row::measure(*number).await?);
+    }
     println!(
-        "Restart with nothing changed: {} writes, target 0: {}; {:.2} CPU s, at most {:.1} MiB\n",
-        restart.all(),
-        verdict(restart.all() == 0.0),
-        cpu_time(operator.pid())?.as_secs_f64(),
-        memory(operator.pid(), "VmHWM")?
+        "| servers | until all is there | plain client | times | requests a server | CPU | memory at most | then |"
     );
-    delete_all(&plane).await?;
-    operator.end()?;
-
-    let plain = plain(&plane).await?;
-    let each = calls.all() / SERVERS as f64;
-    println!("| {SERVERS} servers | figure | target |\n|---|---|---|");
-    println!(
-        "| until every child and status exists | {took:.1} s (their creation alone {created:.1} s; the same patches by a plain client {plain:.1} s) | ≤ {TIME_TARGET} times: {:.2}, {} |",
-        took / plain,
-        verdict(took / plain <= TIME_TARGET)
-    );
-    println!(
-        "| writes a server: {} | {each:.2} | ≤ {CALLS_TARGET}: {} |",
-        calls.shown(),
-        verdict(each <= CALLS_TARGET)
-    );
-    println!("| CPU time | {cpu:.2} s | < {CPU_TARGET} s: {} |", verdict(cpu < CPU_TARGET));
-    println!(
-        "| memory | at most {most:.1} MiB, then {now:.1} MiB | < {MEMORY_TARGET} MiB: {} |",
-        verdict(most < MEMORY_TARGET)
-    );
+    println!("|---|---|---|---|---|---|---|---|");
+    rows.iter().for_each(Row::show);
+    println!("\nRequests a server, by verb:\n");
+    for row in &rows {
+        println!("- {} servers: {}", row.servers, row.calls.for_each_of(row.servers));
+    }
+    if let Some(row) = rows.iter().find(|row| row.servers == THOUSAND) {
+        row.judge();
+    }
     Ok(())
+}
+
+/// What so many servers cost.
+struct Row {
+    servers: usize,
+    took: f64,
+    plain: f64,
+    calls: Calls,
+    cpu: f64,
+    /// In MiB.
+    most: f64,
+    /// In MiB.
+    then: f64,
+}
+
+impl Row {
+    /// On a control plane of its own.
+    async fn measure(servers: usize) -> anyhow::Result<Self> {
+        let (plane, audit) = ControlPlane::audited().await?;
+        plane.namespace(NAMESPACE, json!({})).await?;
+        plane.namespace(PLAIN, json!({})).await?;
+        let operator = plane.operator().await?;
+        operator.settled().await?;
+
+        let (before, idle) = (audit.of_operator()?, cpu_time(operator.pid())?);
+        let started = Instant::now();
+        plane.create((0..servers).map(|number| (Kind::Server, server(&name(number), NAMESPACE)))).await?;
+        until_done(&plane, servers).await?;
+        let took = started.elapsed().as_secs_f64();
+        operator.settled().await?;
+        let cpu = (cpu_time(operator.pid())? - idle).as_secs_f64();
+        let (then, most) = (memory(operator.pid(), "VmRSS")?, memory(operator.pid(), "VmHWM")?);
+        let calls = audit.of_operator()?.since(&before);
+
+        let patches = Patches::of(&plane, NAMESPACE, &name(0)).await?;
+        if servers == THOUSAND {
+            live_on(&plane, &audit, operator).await?;
+        } else {
+            operator.end()?;
+        }
+        let same = (0..servers).map(|number| (name(number), server(&name(number), PLAIN)));
+        let plain = patches.send(&plane, PLAIN, same).await?;
+        Ok(Self { servers, took, plain, calls, cpu, most, then })
+    }
+
+    fn calls_each(&self) -> f64 {
+        #[expect(clippy::cast_precision_loss, reason = "counts are small")]
+        let each = self.calls.all() as f64 / self.servers as f64;
+        each
+    }
+
+    fn show(&self) {
+        let Self { servers, took, plain, cpu, most, then, .. } = self;
+        println!(
+            "| {servers} | {took:.1} s | {plain:.1} s | {:.2} | {:.2} | {cpu:.2} s | {most:.1} MiB | {then:.1} MiB |",
+            took / plain,
+            self.calls_each()
+        );
+    }
+
+    fn judge(&self) {
+        let target = |what: &str, figure: f64, most: f64| {
+            println!("- {what}: {figure:.2}, at most {most}: {}", verdict(figure <= most));
+        };
+        println!("\nOf {THOUSAND} servers:\n");
+        target("time, in that of the plain client", self.took / self.plain, TIME_TARGET);
+        target("requests a server, Events included", self.calls_each(), CALLS_TARGET);
+        target("CPU time, in seconds", self.cpu, CPU_TARGET);
+        target("memory, in MiB", self.most, MEMORY_TARGET);
+    }
 }
 
 fn name(number: usize) -> String {
     format!("server-{number:04}")
 }
 
-fn server(number: usize, namespace: &str) -> Value {
+fn server(name: &str, namespace: &str) -> Value {
     json!({
         "apiVersion": API_VERSION,
         "kind": "MCPServer",
-        "metadata": { "name": name(number), "namespace": namespace },
+        "metadata": { "name": name, "namespace": namespace },
         "spec": { "image": "registry.example.com/mcp/weather:1.4.0" },
     })
 }
 
 /// Waits until every server has a status, which comes after its children.
-async fn until_done(plane: &ControlPlane) -> anyhow::Result<()> {
+async fn until_done(plane: &ControlPlane, servers: usize) -> anyhow::Result<()> {
     let api = plane.api(Kind::Server, NAMESPACE);
     let started = Instant::now();
     loop {
         let all = api.list(&ListParams::default()).await?;
         let has_status =
             |server: &&DynamicObject| server.data.pointer("/status/observedGeneration").is_some();
-        if all.items.iter().filter(has_status).count() == SERVERS {
+        if all.items.iter().filter(has_status).count() == servers {
             return Ok(());
         }
-        ensure!(started.elapsed() < Duration::from_secs(600), "not every server has a status");
-        tokio::time::sleep(Duration::from_millis(100)).await;
+        ensure!(started.elapsed() < Duration::from_secs(900), "not every server has a status");
+        tokio::time::sleep(Duration::from_millis(250)).await;
     }
 }
 
-async fn quiet(plane: &ControlPlane, operator: &Operator, what: &str) -> anyhow::Result<()> {
-    let (before, idle) = (Requests::of(plane).await?, cpu_time(operator.pid())?);
+/// Nothing happens for a minute; then the operator is started anew; then all servers are deleted.
+async fn live_on(plane: &ControlPlane, audit: &Audit, operator: Operator) -> anyhow::Result<()> {
+    let (before, idle) = (audit.of_operator()?, cpu_time(operator.pid())?);
     tokio::time::sleep(Duration::from_secs(60)).await;
-    let (calls, cpu) = (Requests::of(plane).await?.since(&before), cpu_time(operator.pid())? - idle);
+    let writes = audit.of_operator()?.since(&before).writes();
+    let cpu = (cpu_time(operator.pid())? - idle).as_secs_f64();
     println!(
-        "{what}: {} writes, target 0: {}; {:.2} CPU s, target < 0.2 s: {}\n",
-        calls.all(),
-        verdict(calls.all() == 0.0),
-        cpu.as_secs_f64(),
-        verdict(cpu.as_secs_f64() < 0.2)
+        "- {THOUSAND} servers with pending pods, a minute without a change: {writes} writes, target 0: {}; {cpu:.2} CPU s, target < {IDLE_CPU_TARGET} s: {}",
+        verdict(writes == 0),
+        verdict(cpu < IDLE_CPU_TARGET)
     );
-    Ok(())
+    operator.end()?;
+
+    let before = audit.of_operator()?;
+    let operator = plane.operator().await?;
+    operator.settled().await?;
+    let children = audit.of_operator()?.since(&before).writes_about_servers();
+    println!(
+        "- Started anew with nothing changed: {children} writes, target 0: {}; {:.2} CPU s, at most {:.1} MiB, then {:.1} MiB",
+        verdict(children == 0),
+        cpu_time(operator.pid())?.as_secs_f64(),
+        memory(operator.pid(), "VmHWM")?,
+        memory(operator.pid(), "VmRSS")?
+    );
+
+    let (before, idle) = (audit.of_operator()?, cpu_time(operator.pid())?);
+    let took = delete_all(plane).await?;
+    operator.settled().await?;
+    let (writes, logged) = (audit.of_operator()?.since(&before).writes(), operator.logged()?);
+    println!(
+        "- All deleted: nothing is left after {took:.1} s; {writes} writes, {:.2} CPU s; {} lines of warnings or errors logged, target 0: {}\n{}",
+        (cpu_time(operator.pid())? - idle).as_secs_f64(),
+        logged.lines().count(),
+        verdict(logged.is_empty()),
+        logged.lines().take(3).collect::<Vec<_>>().join("\n")
+    );
+    operator.end()
 }
 
-async fn delete_all(plane: &ControlPlane) -> anyhow::Result<()> {
+/// Deletes all servers; gives the seconds until none of their children is left.
+async fn delete_all(plane: &ControlPlane) -> anyhow::Result<f64> {
     let started = Instant::now();
     let all = ListParams::default();
     plane.api(Kind::Server, NAMESPACE).delete_collection(&DeleteParams::background(), &all).await?;
@@ -140,105 +203,11 @@ async fn delete_all(plane: &ControlPlane) -> anyhow::Result<()> {
             let api: Api<DynamicObject> = Api::namespaced_with(plane.client.clone(), NAMESPACE, resource);
             left += api.list_metadata(&ours).await?.items.len();
         }
+        left += plane.api(Kind::Server, NAMESPACE).list_metadata(&all).await?.items.len();
         if left == 0 {
-            println!("All deleted: no child is left after {:.1} s\n", started.elapsed().as_secs_f64());
-            return Ok(());
+            return Ok(started.elapsed().as_secs_f64());
         }
-        ensure!(started.elapsed() < Duration::from_secs(600), "{left} children are left");
+        ensure!(started.elapsed() < Duration::from_secs(900), "{left} objects are left");
         tokio::time::sleep(Duration::from_millis(500)).await;
-    }
-}
-
-/// Seconds that a client with as many connections needs to create the servers and to send what the operator sends: each
-/// child and each status by server-side apply.
-async fn plain(plane: &ControlPlane) -> anyhow::Result<f64> {
-    let started = Instant::now();
-    futures::stream::iter(0..SERVERS)
-        .map(|number| async move {
-            let name = name(number);
-            let owned = |kind: ChildKind, spec: Value| {
-                json!({
-                    "apiVersion": kind.api_version(),
-                    "kind": kind.as_str(),
-                    "metadata": { "name": name, "labels": { "app.kubernetes.io/instance": name } },
-                    "spec": spec,
-                })
-            };
-            let params = PatchParams::apply("plain").force();
-            let servers = plane.api(Kind::Server, PLAIN);
-            servers.patch(&name, &params, &Patch::Apply(server(number, PLAIN))).await?;
-            let selector = json!({ "app.kubernetes.io/instance": name });
-            let container =
-                json!({ "name": "mcp-server", "image": "registry.example.com/mcp/weather:1.4.0" });
-            let pod = json!({ "metadata": { "labels": selector }, "spec": { "containers": [container] } });
-            let ports = json!([{ "name": "mcp", "port": 8080 }]);
-            for (kind, spec) in [
-                (ChildKind::Service, json!({ "selector": selector, "ports": ports })),
-                (
-                    ChildKind::Deployment,
-                    json!({ "replicas": 1, "selector": { "matchLabels": selector }, "template": pod }),
-                ),
-            ] {
-                apply(plane, kind.resource(), &name, owned(kind, spec)).await?;
-            }
-            let status = json!({
-                "apiVersion": API_VERSION, "kind": "MCPServer", "metadata": { "name": name },
-                "status": { "phase": "Pending", "replicas": 1, "observedGeneration": 1 },
-            });
-            servers.patch_status(&name, &params, &Patch::Apply(status)).await?;
-            anyhow::Ok(())
-        })
-        .buffer_unordered(CONNECTIONS)
-        .try_collect::<()>()
-        .await?;
-    Ok(started.elapsed().as_secs_f64())
-}
-
-async fn apply(plane: &ControlPlane, resource: ApiResource, name: &str, object: Value) -> anyhow::Result<()> {
-    let api: Api<DynamicObject> = Api::namespaced_with(plane.client.clone(), PLAIN, &resource);
-    api.patch(name, &PatchParams::apply("plain").force(), &Patch::Apply(object)).await?;
-    Ok(())
-}
-
-/// Requests that only the operator makes: applies, deletions of children, and Events of the newer API.
-struct Requests(std::collections::BTreeMap<String, f64>);
-
-impl Requests {
-    async fn of(plane: &ControlPlane) -> anyhow::Result<Self> {
-        let text = plane.client.request_text(Request::get("/metrics").body(Vec::new())?).await?;
-        let mut requests = std::collections::BTreeMap::new();
-        for line in text.lines().filter_map(|line| line.strip_prefix("apiserver_request_total{")) {
-            let Some((labels, count)) = line.rsplit_once("} ") else { continue };
-            let label = |name: &str| {
-                let (_, rest) = labels.split_once(&format!("{name}=\""))?;
-                rest.split('"').next()
-            };
-            let (verb, resource) = (label("verb").unwrap_or_default(), label("resource").unwrap_or_default());
-            let is_event = resource == "events" && label("group") == Some("events.k8s.io");
-            if (verb == "APPLY" || is_event && ["POST", "PATCH"].contains(&verb)) && resource != "leases" {
-                let subresource = label("subresource").filter(|name| !name.is_empty());
-                let what = subresource
-                    .map_or(format!("{verb} {resource}"), |name| format!("{verb} {resource}/{name}"));
-                *requests.entry(what).or_default() += count.parse::<f64>()?;
-            }
-        }
-        Ok(Self(requests))
-    }
-
-    fn since(mut self, before: &Self) -> Self {
-        for (what, count) in &mut self.0 {
-            *count -= before.0.get(what).copied().unwrap_or_default();
-        }
-        self.0.retain(|_, count| *count > 0.0);
-        self
-    }
-
-    fn all(&self) -> f64 {
-        self.0.values().sum()
-    }
-
-    fn shown(&self) -> String {
-        let each = self.0.iter().map(|(what, count)| format!("{:.2} {what}", count / SERVERS as f64));
-        each.collect::<Vec<_>>().join(", ")
     }
 }
