@@ -9,7 +9,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::{Secret, Service};
-use kube::api::{ApiResource, DynamicObject, PartialObjectMeta};
+use kube::api::{ApiResource, PartialObjectMeta};
 use kube::runtime::WatchStreamExt as _;
 use kube::runtime::watcher::{self, Event};
 use kube::{Api, Client, Resource, ResourceExt};
@@ -23,6 +23,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::lists::{Listed, follow, in_pages};
+use crate::object::Object;
 
 /// Where kubectl keeps what was last applied: as large as the object, and read by nobody here.
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
@@ -61,7 +62,7 @@ impl Index {
             kind: kind.as_str().into(),
             plural: kind.plural().into(),
         };
-        let api: Api<DynamicObject> = Api::all_with(client, &resource);
+        let api: Api<Object> = Api::all_with(client, &resource);
         let events = watcher::watcher(api, in_pages()).default_backoff();
         let (mut relist, index) = (Vec::new(), &self);
         follow(events, listed, |event| match event {
@@ -172,12 +173,14 @@ fn pair((namespace, name): &(String, String)) -> (&str, &str) {
 }
 
 /// What the catalog keeps of a watched object.
-fn entry(kind: Kind, mut object: DynamicObject) -> Entry {
-    object.metadata.managed_fields = None;
-    if let Some(annotations) = &mut object.metadata.annotations {
+fn entry(kind: Kind, object: Object) -> Entry {
+    let Object { mut metadata, mut data } = object;
+    metadata.managed_fields = None;
+    if let Some(annotations) = &mut metadata.annotations {
         annotations.remove(LAST_APPLIED);
     }
-    let raw = serde_json::to_value(&object).unwrap_or_default();
+    data.insert("metadata".to_owned(), serde_json::to_value(&metadata).unwrap_or_default());
+    let raw = Value::Object(data);
     let document = raw.to_string();
     Entry::read(kind, "", &raw).with_validity(findings(kind, raw).errors.is_empty()).with_document(document)
 }
@@ -193,7 +196,7 @@ mod tests {
 
     use super::*;
 
-    fn watched(object: Value) -> DynamicObject {
+    fn watched(object: Value) -> Object {
         serde_json::from_value(object).unwrap()
     }
 

@@ -11,6 +11,7 @@ mod index;
 pub mod lease;
 mod lists;
 pub mod metrics;
+mod object;
 mod operator;
 pub mod permissions;
 pub mod pods;

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::{DeploymentCondition, DeploymentStatus};
-use kube::api::{DynamicObject, ObjectMeta};
+use kube::api::ObjectMeta;
 use mcp_crds::catalog::ObjectKey;
 use mcp_crds::kind::Kind;
 use mcp_crds::labels::{INSTANCE, MANAGED_BY};
@@ -10,6 +10,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::{ChildKey, ChildKind};
+use crate::object::Object;
 use crate::reconcile::MANAGER;
 use crate::reconcile::build::{digest, labels};
 
@@ -110,7 +111,7 @@ impl Rollout {
         self.observed_generation >= Some(self.generation) && self.replicas >= self.wanted
     }
 
-    fn read(metadata: &ObjectMeta, data: &Value) -> Self {
+    fn read(metadata: &ObjectMeta, data: &Map<String, Value>) -> Self {
         let spec = data.get("spec").and_then(|spec| spec.get("replicas")).and_then(Value::as_i64);
         let status: DeploymentStatus =
             data.get("status").and_then(|status| Deserialize::deserialize(status).ok()).unwrap_or_default();
@@ -140,7 +141,7 @@ impl Rollout {
 impl Sight {
     /// Reads a child; `None` for an object without a name or a namespace, which the API server never sends.
     #[must_use]
-    pub fn read(kind: ChildKind, object: DynamicObject) -> Option<Self> {
+    pub(crate) fn read(kind: ChildKind, object: Object) -> Option<Self> {
         let (namespace, name) =
             (object.metadata.namespace.as_deref()?.into(), object.metadata.name.as_deref()?.into());
         Some(Self::of(ChildKey { kind, namespace, name }, object))
@@ -148,12 +149,13 @@ impl Sight {
 
     /// Reads the child of this key.
     #[must_use]
-    pub fn of(key: ChildKey, object: DynamicObject) -> Self {
-        let DynamicObject { metadata, data, .. } = object;
+    pub(crate) fn of(key: ChildKey, object: Object) -> Self {
+        let Object { metadata, data } = object;
         let facts = match key.kind {
             ChildKind::Deployment => Facts::Deployment(Box::new(Rollout::read(&metadata, &data))),
             ChildKind::Ingress => {
-                let addresses = data.pointer("/status/loadBalancer/ingress").and_then(Value::as_array);
+                let status = data.get("status");
+                let addresses = status.and_then(|it| it.pointer("/loadBalancer/ingress")?.as_array());
                 Facts::Ingress { addressed: addresses.is_some_and(|addresses| !addresses.is_empty()) }
             }
             _ => Facts::None,
@@ -218,17 +220,15 @@ fn annotation<'a>(metadata: &'a ObjectMeta, key: &str) -> Option<&'a str> {
     metadata.annotations.as_ref()?.get(key).map(String::as_str)
 }
 
-fn with_metadata(mut data: Value, metadata: ObjectMeta) -> Value {
-    if let Value::Object(data) = &mut data {
-        // Strings and maps of strings: that cannot fail.
-        let metadata = json!({
-            "labels": metadata.labels,
-            "annotations": metadata.annotations,
-            "ownerReferences": metadata.owner_references,
-        });
-        data.insert("metadata".to_owned(), metadata);
-    }
-    data
+fn with_metadata(mut data: Map<String, Value>, metadata: ObjectMeta) -> Value {
+    // Strings and maps of strings: that cannot fail.
+    let metadata = json!({
+        "labels": metadata.labels,
+        "annotations": metadata.annotations,
+        "ownerReferences": metadata.owner_references,
+    });
+    data.insert("metadata".to_owned(), metadata);
+    Value::Object(data)
 }
 
 /// Of an object or an intent all that intents speak of; what a ConfigMap holds as fingerprints, as it may be large.

@@ -3,7 +3,6 @@
 use std::convert::Infallible;
 use std::sync::Arc;
 
-use kube::api::DynamicObject;
 use kube::runtime::WatchStreamExt as _;
 use kube::runtime::watcher::{Event, watcher};
 use kube::{Api, Client};
@@ -12,6 +11,7 @@ use mcp_crds::labels;
 
 use super::{ChildKind, Children, Sight};
 use crate::lists::{Listed, follow, in_pages};
+use crate::object::Object;
 use crate::reconcile::MANAGER;
 
 /// Watches the children of a kind, for ever. `on_change` is called with each server that has to look at what changed; it must
@@ -24,7 +24,7 @@ pub(crate) async fn watch(
     on_change: impl Fn(ObjectKey),
 ) -> Infallible {
     let ours = in_pages().labels(&format!("{}={MANAGER}", labels::MANAGED_BY));
-    let api: Api<DynamicObject> = Api::all_with(client, &kind.resource());
+    let api: Api<Object> = Api::all_with(client, &kind.resource());
     let events = watcher(api, ours).default_backoff();
     let mut relist = Vec::new();
     follow(events, listed, |event| match event {

@@ -9,9 +9,7 @@
 
 use std::sync::Arc;
 
-use kube::api::{
-    Api, ApiResource, DeleteParams, DynamicObject, GroupVersionKind, Patch, PatchParams, Preconditions,
-};
+use kube::api::{Api, ApiResource, DeleteParams, GroupVersionKind, Patch, PatchParams, Preconditions};
 use mcp_crds::kind::{API_VERSION, GROUP, Kind, VERSION};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -22,6 +20,7 @@ use super::error::Answer;
 use super::identity::Identity;
 use super::{Context, Error, MANAGER, drift};
 use crate::children::{ChildKey, ChildKind, Found, Observed, Rollout, Sight};
+use crate::object::Object;
 
 /// Holds a Deployment's replicas where an autoscaler decides about them. A field that its only manager no longer applies
 /// would fall back to its default.
@@ -377,7 +376,7 @@ fn cannot_be_applied_to(error: &kube::Error) -> bool {
 }
 
 /// Requests about objects of one of our own kinds, which need no more than their metadata.
-pub(super) fn own_kind(context: &Context, identity: &Identity) -> Api<DynamicObject> {
+pub(super) fn own_kind(context: &Context, identity: &Identity) -> Api<Object> {
     let kind: Kind = identity.kind;
     let gvk = GroupVersionKind::gvk(GROUP, VERSION, kind.as_str());
     let resource = ApiResource::from_gvk_with_plural(&gvk, kind.plural());
@@ -385,7 +384,7 @@ pub(super) fn own_kind(context: &Context, identity: &Identity) -> Api<DynamicObj
 }
 
 impl Context {
-    fn api(&self, key: &ChildKey) -> Api<DynamicObject> {
+    fn api(&self, key: &ChildKey) -> Api<Object> {
         Api::namespaced_with(self.client.clone(), &key.namespace, &key.kind.resource())
     }
 
