@@ -6,8 +6,9 @@ use super::detail::on_one_line;
 use super::trouble::{Failure, Probe, ProbeFailure};
 
 /// The reasons of Events that are watched.
-pub(crate) const REASONS: [&str; 2] = [UNHEALTHY, FAILED_MOUNT];
+pub(crate) const REASONS: [&str; 3] = [UNHEALTHY, KILLING, FAILED_MOUNT];
 const UNHEALTHY: &str = "Unhealthy";
+const KILLING: &str = "Killing";
 const FAILED_MOUNT: &str = "FailedMount";
 
 /// From how many times on a failure is told that a pod which is just starting may have as well.
@@ -16,7 +17,10 @@ const OFTEN: i32 = 3;
 /// What an Event says about a pod.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Complaint {
-    Probe(ProbeFailure),
+    /// A probe failed, so often that it is told, or not yet.
+    Probe(ProbeFailure, bool),
+    /// The container is killed, as its liveness probe failed as often as it may.
+    Killed,
     /// A sentence without its end: which volume, and why.
     Volume(Box<str>),
 }
@@ -30,8 +34,10 @@ impl Complaint {
         match event.reason.as_deref()? {
             UNHEALTHY => {
                 let failure = ProbeFailure::read(said)?;
-                (is_often || !failure.failure.is_of_starting()).then_some(Self::Probe(failure))
+                let is_told = is_often || !failure.failure.is_of_starting();
+                Some(Self::Probe(failure, is_told))
             }
+            KILLING if said.contains("failed liveness probe") => Some(Self::Killed),
             // What a node has not heard of yet it finds at the next attempt.
             FAILED_MOUNT if is_often => Some(Self::Volume(volume(said).into())),
             _ => None,

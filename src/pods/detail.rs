@@ -79,9 +79,9 @@ pub(super) fn of_start(text: &str) -> String {
     on_one_line(text.trim_end().trim_end_matches(": unknown"))
 }
 
-/// What the scheduler says, without what it tried in order to make room.
+/// What the scheduler says about the nodes: its first sentence. Those after it say what it tried in order to make room.
 pub(super) fn of_scheduling(text: &str) -> String {
-    let text = text.split_once(" preemption: ").map_or(text, |(text, _)| text);
+    let text = text.split_once(". ").map_or(text, |(text, _)| text);
     on_one_line(text.trim_end().trim_end_matches('.'))
 }
 

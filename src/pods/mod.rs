@@ -46,7 +46,10 @@ struct Pod {
     created: i64,
     template: Box<str>,
     standing: Standing,
-    probes: Vec<ProbeFailure>,
+    /// Of each probe the last failure, and whether it is told.
+    probes: Vec<(ProbeFailure, bool)>,
+    /// Whether the kubelet has killed its container for its liveness probe.
+    killed: bool,
     volume: Option<Box<str>>,
     address: Option<IpAddr>,
 }
@@ -116,10 +119,16 @@ impl Pods {
         self.change(server, |pods| {
             let Some(pod) = pods.get_mut(name).filter(|pod| *pod.uid == *uid) else { return };
             match complaint {
-                Complaint::Probe(failure) => {
-                    pod.probes.retain(|other| other.probe != failure.probe);
-                    pod.probes.push(failure);
+                Complaint::Probe(failure, is_told) => {
+                    // What may be no more than a slow start takes nothing away from what is told.
+                    let place = pod.probes.iter_mut().find(|(other, _)| other.probe == failure.probe);
+                    match place {
+                        Some((_, true)) if !is_told => {}
+                        Some(place) => *place = (failure, is_told),
+                        None => pod.probes.push((failure, is_told)),
+                    }
                 }
+                Complaint::Killed => pod.killed = true,
                 Complaint::Volume(said) => pod.volume = Some(said),
             }
         })
@@ -165,14 +174,20 @@ fn trouble(pods: &BTreeMap<Arc<str>, Pod>) -> Option<Trouble> {
 
 impl Pod {
     fn trouble(&self) -> Option<Trouble> {
-        let probe =
-            |probe| self.probes.iter().find(|failure| failure.probe == probe).cloned().map(Trouble::Probe);
+        let heard = |probe, at_all: bool| {
+            let mut heard = self.probes.iter().filter(|(_, is_told)| at_all || *is_told);
+            heard
+                .find(|(failure, _)| failure.probe == probe)
+                .map(|(failure, _)| Trouble::Probe(failure.clone()))
+        };
         match &self.standing {
             Standing::Quiet => None,
             Standing::Trouble(trouble) => Some(trouble.clone()),
             // It would not have been killed if the probe had succeeded.
-            Standing::Killed(trouble) => probe(Probe::Liveness).or_else(|| Some(trouble.clone())),
-            Standing::Running => probe(Probe::Liveness).or_else(|| probe(Probe::Readiness)),
+            Standing::Killed(trouble) => {
+                heard(Probe::Liveness, self.killed).or_else(|| Some(trouble.clone()))
+            }
+            Standing::Running => heard(Probe::Liveness, false).or_else(|| heard(Probe::Readiness, false)),
             Standing::Creating => self.volume.clone().map(Trouble::Volume),
         }
     }
@@ -181,6 +196,7 @@ impl Pod {
     fn learn(&mut self, before: &mut Self) {
         if self.standing != Standing::Quiet {
             self.probes = std::mem::take(&mut before.probes);
+            self.killed = before.killed;
             self.volume = before.volume.take();
         }
         // While it waits for the next attempt, older kubelets no longer say why the last one failed.
@@ -206,6 +222,7 @@ impl Sight {
             template: label(TEMPLATE).unwrap_or_default().into(),
             standing: status.map_or(Standing::Quiet, Standing::of),
             probes: Vec::new(),
+            killed: false,
             volume: None,
             address: status.and_then(|status| status.pod_ip.as_deref()?.parse().ok()),
         });

@@ -6,8 +6,8 @@ use super::detail::{last_line, of_pull, of_scheduling, of_start, without_contain
 use super::trouble::Trouble;
 use crate::reconcile::build::CONTAINER;
 
-/// What the kubelet says of processes that it, or the kernel, has ended.
-const KILLED: [i32; 2] = [137, 143];
+/// What the kubelet says of processes that it, or the kernel, has ended; the first of those that end well when they are told to.
+const KILLED: [i32; 3] = [0, 137, 143];
 
 /// Where a pod stands. Of several containers the one whose trouble has the lowest rank speaks for the pod.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -46,11 +46,15 @@ fn image(said: &str) -> Option<Trouble> {
 }
 
 fn event(pod: &str, message: &str) -> Event {
+    event_of("Unhealthy", 3, pod, message)
+}
+
+fn event_of(reason: &str, count: i32, pod: &str, message: &str) -> Event {
     serde_json::from_value(json!({
         "metadata": {},
         "involvedObject": {"kind": "Pod", "namespace": "team", "name": pod, "uid": format!("uid-of-{pod}")},
-        "reason": "Unhealthy",
-        "count": 3,
+        "reason": reason,
+        "count": count,
         "message": message,
     }))
     .unwrap()
@@ -141,16 +145,39 @@ fn a_probe_that_fails_is_told_until_the_pod_is_ready() {
 #[test]
 fn a_process_that_a_liveness_probe_killed_did_not_crash() {
     let pods = Pods::default();
-    let killed = mk_pod("weather-1-a", "1", 10, json!({"terminated": {"exitCode": 137, "reason": "Error"}}));
-    pods.apply(sight(&killed));
+    let ended = |code: i32| mk_pod("weather-1-a", "1", 10, json!({"terminated": {"exitCode": code}}));
+    pods.apply(sight(&ended(137)));
     assert!(matches!(pods.trouble(&weather()), Some(Trouble::Ended { code: 137, .. })));
     pods.complain(&event("weather-1-a", "Liveness probe failed: HTTP probe failed with statuscode: 404"));
     let failure = ProbeFailure { probe: Probe::Liveness, failure: Failure::Status(404) };
-    assert_eq!(pods.trouble(&weather()), Some(Trouble::Probe(failure)));
+    // Not all processes end well when they are told to.
+    for code in [0, 137, 143] {
+        pods.apply(sight(&ended(code)));
+        assert_eq!(pods.trouble(&weather()), Some(Trouble::Probe(failure.clone())), "{code}");
+    }
     // A crash of its own is one.
-    let crashed = mk_pod("weather-1-a", "1", 10, json!({"terminated": {"exitCode": 1, "reason": "Error"}}));
-    pods.apply(sight(&crashed));
+    pods.apply(sight(&ended(1)));
     assert!(matches!(pods.trouble(&weather()), Some(Trouble::Ended { code: 1, .. })));
+}
+
+/// A server that is only slow to start fails its probes for another reason each time, and ends well when it is killed.
+#[test]
+fn the_kubelet_says_itself_that_it_was_the_probe() {
+    let pods = Pods::default();
+    let ended = mk_pod("weather-1-a", "1", 10, json!({"terminated": {"exitCode": 0}}));
+    pods.apply(sight(&ended));
+    let slow = "Liveness probe failed: Get \"http://10.0.0.5:8080/health\": context deadline exceeded";
+    pods.complain(&event_of("Unhealthy", 1, "weather-1-a", slow));
+    assert!(
+        matches!(pods.trouble(&weather()), Some(Trouble::Ended { code: 0, .. })),
+        "it may have ended by itself"
+    );
+    let killing = "Container mcp-server failed liveness probe, will be restarted";
+    pods.complain(&event_of("Killing", 1, "weather-1-a", killing));
+    let failure = ProbeFailure { probe: Probe::Liveness, failure: Failure::TimedOut };
+    assert_eq!(pods.trouble(&weather()), Some(Trouble::Probe(failure.clone())));
+    pods.apply(sight(&ended));
+    assert_eq!(pods.trouble(&weather()), Some(Trouble::Probe(failure)));
 }
 
 #[test]

@@ -9,19 +9,19 @@ fn complaint(reason: &str, count: i32, message: &str) -> Option<Complaint> {
     Complaint::of(&serde_json::from_value(event).expect("an Event"))
 }
 
-fn probe(probe: Probe, failure: Failure) -> Option<Complaint> {
-    Some(Complaint::Probe(ProbeFailure { probe, failure }))
+fn probe(probe: Probe, failure: Failure, is_told: bool) -> Option<Complaint> {
+    Some(Complaint::Probe(ProbeFailure { probe, failure }, is_told))
 }
 
 #[test]
 fn a_status_that_a_path_gives_is_told_at_once() {
     assert_eq!(
         complaint("Unhealthy", 1, "Readiness probe failed: HTTP probe failed with statuscode: 404"),
-        probe(Probe::Readiness, Failure::Status(404))
+        probe(Probe::Readiness, Failure::Status(404), true)
     );
     assert_eq!(
         complaint("Unhealthy", 1, "Liveness probe failed: HTTP probe failed with statuscode: 401"),
-        probe(Probe::Liveness, Failure::Status(401))
+        probe(Probe::Liveness, Failure::Status(401), true)
     );
 }
 
@@ -36,8 +36,9 @@ fn what_a_server_that_starts_does_as_well_is_told_at_the_third_time() {
         (busy, Failure::Status(503)),
         ("Readiness probe failed: it is odd", Failure::Other("it is odd".into())),
     ] {
-        assert_eq!(complaint("Unhealthy", 2, message), None, "{message}");
-        assert_eq!(complaint("Unhealthy", 3, message), probe(Probe::Readiness, failure), "{message}");
+        let told = |is_told| probe(Probe::Readiness, failure.clone(), is_told);
+        assert_eq!(complaint("Unhealthy", 2, message), told(false), "{message}");
+        assert_eq!(complaint("Unhealthy", 3, message), told(true), "{message}");
     }
 }
 
@@ -47,6 +48,13 @@ fn a_volume_is_named_with_what_is_missing() {
     assert_eq!(complaint("FailedMount", 1, message), None, "nodes hear of new Secrets a little later");
     let said = "volume \"creds\" cannot be mounted: secret \"nope\" not found";
     assert_eq!(complaint("FailedMount", 3, message), Some(Complaint::Volume(said.into())));
+}
+
+#[test]
+fn a_kill_for_the_liveness_probe_is_told_from_others() {
+    let message = "Container mcp-server failed liveness probe, will be restarted";
+    assert_eq!(complaint("Killing", 1, message), Some(Complaint::Killed));
+    assert_eq!(complaint("Killing", 1, "Stopping container mcp-server"), None);
 }
 
 #[test]

@@ -88,7 +88,7 @@ fn ends_are_told_apart() {
     assert_eq!(of(ended(137, "OOMKilled", "")), Standing::Trouble(Trouble::Memory));
     assert_eq!(of(ended(137, "Error", "")), Standing::Killed(crash(137, None)));
     assert_eq!(of(ended(143, "Error", "bye")), Standing::Killed(crash(143, Some("bye"))));
-    assert_eq!(of(ended(0, "Completed", "")), Standing::Trouble(crash(0, None)));
+    assert_eq!(of(ended(0, "Completed", "")), Standing::Killed(crash(0, None)));
     let start = "failed to start: exec: \"/nope\": stat /nope: no such file or directory: unknown";
     assert_eq!(
         of(ended(128, "StartError", start)),
@@ -98,15 +98,20 @@ fn ends_are_told_apart() {
 
 #[test]
 fn a_pod_that_no_node_takes_says_so_without_what_was_tried() {
-    let waits = json!({
-        "type": "PodScheduled", "status": "False", "reason": "Unschedulable",
-        "message": "0/1 nodes are available: 1 Insufficient cpu. preemption: 0/1 nodes are available: 1 No preemption victims found for incoming pod.",
-    });
     let said = "0/1 nodes are available: 1 Insufficient cpu";
-    assert_eq!(
-        of_status(json!({"conditions": [waits]})),
-        Standing::Trouble(Trouble::Unschedulable(said.into()))
-    );
+    for tried in [
+        "",
+        " preemption: 0/1 nodes are available: 1 No preemption victims found for incoming pod.",
+        " no new claims to deallocate, preemption: 0/1 nodes are available: 1 Preemption is not helpful for scheduling.",
+    ] {
+        let waits = json!({
+            "type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": format!("{said}.{tried}"),
+        });
+        assert_eq!(
+            of_status(json!({"conditions": [waits]})),
+            Standing::Trouble(Trouble::Unschedulable(said.into()))
+        );
+    }
 }
 
 #[test]
