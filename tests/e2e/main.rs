@@ -16,7 +16,13 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod broken;
 mod gateway;
 mod installed;
+mod neighbours;
 mod node;
+mod outages;
+mod rollouts;
+mod running;
+mod scaling;
 mod seeds;

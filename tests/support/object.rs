@@ -269,3 +269,13 @@ pub(crate) fn message<'a>(object: &'a Value, name: &str) -> &'a str {
     let mut found = conditions.filter(|condition| condition["type"] == name);
     found.next().and_then(|condition| condition["message"].as_str()).unwrap_or_default()
 }
+
+/// A value that is a text.
+///
+/// # Panics
+/// Where it is none.
+#[track_caller]
+#[allow(dead_code, reason = "tests without pods compare values")]
+pub(crate) fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_else(|| panic!("no text: {value}")).to_owned()
+}

@@ -1,0 +1,125 @@
+//! Servers beside other things: what one of them does, or somebody else, is no other's trouble.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use crate::installed::Installed;
+use crate::running::{PODS, mk_running, pods, signal, until_answers, until_pods, until_reason};
+use crate::support::manifest::Manifest;
+use crate::support::object::{condition, message, name, text};
+use crate::support::wait;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_that_somebody_else_has_made_is_left_alone_and_its_name_is_taken_when_it_goes() {
+    let ns = Installed::shared().await.namespace("foreign").await;
+    let service = json!({
+        "apiVersion": "v1", "kind": "Service", "metadata": { "name": "weather" },
+        "spec": { "selector": { "app": "theirs" }, "ports": [{ "port": 80 }] },
+    });
+    let theirs = ns.create(&service).await;
+    // The webhook warns of it, and lets it pass.
+    ns.create(&mk_running("weather")).await;
+    let found = until_reason(&ns, "weather", "False", "NameTaken").await;
+    assert_eq!(condition(&found, "ServiceReady"), Some(("False", "NameTaken")));
+    assert!(message(&found, "Ready").starts_with("Service \"weather\" is not this server's: "), "{found:#}");
+    // Its pods come up all the same.
+    wait::within(PODS, "its pod is ready", async || {
+        let found = ns.get("MCPServer", "weather").await;
+        if found["status"]["readyReplicas"] == 1 { Ok(()) } else { Err(format!("{:#}", found["status"])) }
+    })
+    .await;
+    let now = ns.get("Service", "weather").await;
+    assert_eq!(now["metadata"]["resourceVersion"], theirs["metadata"]["resourceVersion"]);
+    ns.delete("Service", "weather").await.accepted();
+    until_pods(&ns, "weather", 1).await;
+    until_answers(ns.address("weather").await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_namespace_of_fifty_servers_is_deleted_some_of_them_with_redis_and_some_with_pods() {
+    let ns = Installed::shared().await.namespace("fifty").await;
+    for number in 0..50 {
+        let server =
+            mk_running(&format!("server-{number}")).with("/spec/replicas", i32::from(number % 5 == 0));
+        let with_redis = number % 7 == 0;
+        ns.create(&if with_redis { server.with("/spec/redis/serviceName", "redis") } else { server }).await;
+    }
+    for number in (0..50).step_by(5) {
+        until_pods(&ns, &format!("server-{number}"), 1).await;
+    }
+    ns.kubectl(&["delete", "namespace", &ns.name, "--timeout=55s"], "").await.ok();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ready_falls_when_the_only_pod_does_and_rises_with_it() {
+    let ns = Installed::shared().await.namespace("falls").await;
+    ns.create(&mk_running("weather")).await;
+    until_pods(&ns, "weather", 1).await;
+    let pod = pods(&ns, "weather").await.remove(0);
+    signal(&pod, "-STOP");
+    let found = wait::within(PODS, "it is not ready", async || {
+        let found = ns.get("MCPServer", "weather").await;
+        match condition(&found, "Ready") {
+            Some(("False", _)) => Ok(found),
+            _ => Err(format!("{:#}", found["status"])),
+        }
+    })
+    .await;
+    assert_eq!(found["status"]["readyReplicas"], 0);
+    signal(&pod, "-CONT");
+    until_pods(&ns, "weather", 1).await;
+}
+
+/// A server that is asked whenever a minute begins, and whose processes may be stopped without the kubelet minding.
+fn mk_asked(name: &str) -> Value {
+    mk_running(name).with("/spec/schedule", "* * * * *").with("/spec/probes/type", "TCP")
+}
+
+fn last_probe(server: &Value) -> Timestamp {
+    text(&server["status"]["lastProbeTime"]).parse().expect("a time")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn servers_that_take_connections_and_never_answer_delay_no_other() {
+    const SILENT: usize = 10;
+    let ns = Installed::shared().await.namespace("silent").await;
+    let silent: Vec<_> = (0..SILENT).map(|number| mk_asked(&format!("silent-{number}"))).collect();
+    let answering = mk_asked("answering");
+    for server in silent.iter().chain([&answering]) {
+        ns.create(server).await;
+    }
+    for server in silent.iter().chain([&answering]) {
+        until_pods(&ns, name(server), 1).await;
+    }
+    for server in &silent {
+        signal(&pods(&ns, name(server)).await[0], "-STOP");
+    }
+    let stopped = Timestamp::now();
+    // A minute begins, and all are asked: the one that answers is told at once, while the others are waited for.
+    let asked = wait::within(Duration::from_secs(90), "the one that answers was asked", async || {
+        let found = ns.get("MCPServer", "answering").await;
+        if last_probe(&found) > stopped { Ok(found) } else { Err(format!("{:#}", found["status"])) }
+    })
+    .await;
+    assert_eq!(condition(&asked, "ProbeSucceeded").map(|(status, _)| status), Some("True"), "{asked:#}");
+    for server in &silent {
+        let found = ns.get("MCPServer", name(server)).await;
+        assert_eq!(condition(&found, "ProbeSucceeded").map(|(status, _)| status), Some("True"), "{found:#}");
+    }
+    // Passes are not waited for either.
+    ns.create(&mk_running("made-meanwhile")).await;
+    until_pods(&ns, "made-meanwhile", 1).await;
+    for server in &silent {
+        let what = format!("{} says that it was not answered", name(server));
+        wait::until(what, async || {
+            let found = ns.get("MCPServer", name(server)).await;
+            let is_told = condition(&found, "ProbeSucceeded").is_some_and(|(status, _)| status == "False");
+            if is_told { Ok(()) } else { Err(format!("{:#}", found["status"])) }
+        })
+        .await;
+    }
+    let found = ns.get("MCPServer", "answering").await;
+    assert_eq!(condition(&found, "ProbeSucceeded").map(|(status, _)| status), Some("True"), "{found:#}");
+}
