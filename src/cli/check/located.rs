@@ -259,7 +259,7 @@ fn within(document: &str, start: Location, text: &str, place: field::Position) -
 /// What stands after so many characters.
 fn skip(line: &str, chars: u64) -> Option<&str> {
     let mut rest = line.chars();
-    (0..chars).all(|_| rest.next().is_some()).then(|| rest.as_str())
+    (0..chars).all(|_| rest.next().is_some()).then_some(rest.as_str())
 }
 
 impl<'de> Deserialize<'de> for Located {
