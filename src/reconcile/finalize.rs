@@ -24,7 +24,7 @@ pub(super) async fn keep(context: &Context, identity: &Identity, document: &Valu
 
 /// Releases a server that is being deleted. Its children are the garbage collector's.
 ///
-/// No server keeps anything in Redis until a gateway runs for it, so there is nothing to remove first.
+/// What its gateways keep in Redis is not waited for: every key there has a lifetime, and goes by itself.
 pub(super) async fn release(context: &Context, identity: &Identity, document: &Value) -> Result<(), Error> {
     let mut finalizers = finalizers(document);
     if !finalizers.contains(&FINALIZER) {

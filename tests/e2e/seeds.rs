@@ -91,6 +91,14 @@ async fn the_seeds_and_the_samples_are_applied_unchanged_and_used_by_the_officia
         assert_eq!(status["readyReplicas"], pods, "{name}: {status:#}");
         let counts = [&status["tools"], &status["prompts"], &status["resources"]];
         assert_eq!(counts, [&json!(2), &json!(1), &json!(2)], "{name}: {status:#}");
+        wait::within(BOUND, format_args!("{name} says that Redis answers"), async || {
+            let found = system.get("MCPServer", name).await;
+            match object::condition(&found, "RedisReady") {
+                Some(("True", "Connected")) => Ok(()),
+                _ => Err(format!("{:#}", found["status"])),
+            }
+        })
+        .await;
         let list = [("tools/list", json!({}))];
         for sdk in Sdk::ALL {
             for generation in [Generation::Newest, Generation::Initialize] {
