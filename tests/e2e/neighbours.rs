@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 use crate::installed::Installed;
 use crate::running::{PODS, mk_running, pods, signal, until_answers, until_pods, until_reason};
 use crate::support::manifest::Manifest;
-use crate::support::object::{condition, message, name, text};
+use crate::support::namespace::Namespace;
+use crate::support::object::{condition, message, name};
 use crate::support::wait;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -77,8 +78,17 @@ fn mk_asked(name: &str) -> Value {
     mk_running(name).with("/spec/schedule", "* * * * *").with("/spec/probes/type", "TCP")
 }
 
-fn last_probe(server: &Value) -> Timestamp {
-    text(&server["status"]["lastProbeTime"]).parse().expect("a time")
+fn last_probe(server: &Value) -> Option<Timestamp> {
+    server["status"]["lastProbeTime"].as_str().map(|time| time.parse().expect("a time"))
+}
+
+async fn until_probed(ns: &Namespace, server: &str, status: &str) {
+    wait::within(PODS, format_args!("ProbeSucceeded of {server} is {status}"), async || {
+        let found = ns.get("MCPServer", server).await;
+        let is_told = condition(&found, "ProbeSucceeded").is_some_and(|(told, _)| told == status);
+        if is_told { Ok(()) } else { Err(format!("{:#}", found["status"])) }
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -91,7 +101,7 @@ async fn servers_that_take_connections_and_never_answer_delay_no_other() {
         ns.create(server).await;
     }
     for server in silent.iter().chain([&answering]) {
-        until_pods(&ns, name(server), 1).await;
+        until_probed(&ns, name(server), "True").await;
     }
     for server in &silent {
         signal(&pods(&ns, name(server)).await[0], "-STOP");
@@ -100,7 +110,7 @@ async fn servers_that_take_connections_and_never_answer_delay_no_other() {
     // A minute begins, and all are asked: the one that answers is told at once, while the others are waited for.
     let asked = wait::within(Duration::from_secs(90), "the one that answers was asked", async || {
         let found = ns.get("MCPServer", "answering").await;
-        if last_probe(&found) > stopped { Ok(found) } else { Err(format!("{:#}", found["status"])) }
+        if last_probe(&found) > Some(stopped) { Ok(found) } else { Err(format!("{:#}", found["status"])) }
     })
     .await;
     assert_eq!(condition(&asked, "ProbeSucceeded").map(|(status, _)| status), Some("True"), "{asked:#}");
@@ -112,13 +122,7 @@ async fn servers_that_take_connections_and_never_answer_delay_no_other() {
     ns.create(&mk_running("made-meanwhile")).await;
     until_pods(&ns, "made-meanwhile", 1).await;
     for server in &silent {
-        let what = format!("{} says that it was not answered", name(server));
-        wait::until(what, async || {
-            let found = ns.get("MCPServer", name(server)).await;
-            let is_told = condition(&found, "ProbeSucceeded").is_some_and(|(status, _)| status == "False");
-            if is_told { Ok(()) } else { Err(format!("{:#}", found["status"])) }
-        })
-        .await;
+        until_probed(&ns, name(server), "False").await;
     }
     let found = ns.get("MCPServer", "answering").await;
     assert_eq!(condition(&found, "ProbeSucceeded").map(|(status, _)| status), Some("True"), "{found:#}");
