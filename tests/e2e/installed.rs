@@ -45,7 +45,14 @@ impl Installed {
     /// # Panics
     /// Where it cannot be started.
     pub(crate) async fn own() -> Self {
-        let cluster = Cluster::with_node().await;
+        Self::on(Cluster::with_node().await).await
+    }
+
+    /// On a cluster in which there may be something already.
+    ///
+    /// # Panics
+    /// Where it does not become ready.
+    pub(crate) async fn on(cluster: Cluster) -> Self {
         let installed = Self { cluster };
         installed.apply("config/default").await;
         installed.until_ready().await;

@@ -7,9 +7,11 @@ use serde_json::{Value, json};
 
 use crate::installed::Installed;
 use crate::running::{PODS, mk_running, pods, signal, until_answers, until_pods, until_reason};
-use crate::support::manifest::Manifest;
+use crate::support::cluster::Cluster;
+use crate::support::manifest::{Manifest, mk_tool};
 use crate::support::namespace::Namespace;
 use crate::support::object::{condition, message, name};
+use crate::support::schemas;
 use crate::support::wait;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -71,6 +73,34 @@ async fn ready_falls_when_the_only_pod_does_and_rises_with_it() {
     assert_eq!(found["status"]["readyReplicas"], 0);
     signal(&pod, "-CONT");
     until_pods(&ns, "weather", 1).await;
+}
+
+/// Objects from a time when the API server took anything, and an operator that comes later.
+#[tokio::test(flavor = "multi_thread")]
+async fn stored_objects_that_are_none_stop_nothing_else() {
+    let cluster = Cluster::with_node().await;
+    schemas::install(&cluster).await;
+    schemas::loosen(&cluster).await;
+    let ns = cluster.namespace("unreadable").await;
+    ns.create(&mk_running("no-port").with("/spec/port", 70_000)).await;
+    ns.create(&mk_running("words").with("/spec/port", "eighty").with("/spec/replicas", json!(["two"]))).await;
+    ns.create(&mk_running("nothing").with("/spec", "none")).await;
+    ns.create(&mk_tool("words").with("/spec", json!([]))).await;
+    ns.create(&mk_running("from-before")).await;
+    let _installed = Installed::on(cluster).await;
+
+    ns.create(&mk_running("weather")).await;
+    for server in ["weather", "from-before"] {
+        until_pods(&ns, server, 1).await;
+    }
+    for server in ["no-port", "words"] {
+        let found = until_reason(&ns, server, "False", "Invalid").await;
+        assert!(message(&found, "Ready").contains("spec.port: Invalid value: "), "{:#}", found["status"]);
+        assert!(ns.find("Deployment", server).await.is_none());
+    }
+    // Put right, it runs.
+    ns.patch("MCPServer", "no-port", &json!({ "spec": { "port": 8080 } })).await.accepted();
+    until_pods(&ns, "no-port", 1).await;
 }
 
 /// A server that is asked whenever a minute begins, and whose processes may be stopped without the kubelet minding.
