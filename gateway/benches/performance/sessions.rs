@@ -10,7 +10,8 @@ fn script(arguments: &str) -> String {
     format!(
         r#"
 local session = nil
-local step = 0
+-- wrk asks for one request beforehand, to look at it: this is the step before the last.
+local step = 2
 local initialize = [==[{{"jsonrpc":"2.0","id":1,"method":"initialize","params":{{"protocolVersion":"2025-11-25","capabilities":{{}},"clientInfo":{{"name":"wrk","version":"1"}}}}}}]==]
 local call = [==[{{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{{"name":"called","arguments":{arguments}}}}}]==]
 local plain = {{["content-type"] = "application/json", ["accept"] = "application/json, text/event-stream"}}
