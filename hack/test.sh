@@ -52,7 +52,9 @@ if [[ -n $building ]]; then
 fi
 case $what in
 api | all)
-	cargo build --quiet --bin mcp-operator && cargo build --quiet --package mcp-k8s-server || fail "the build failed"
+	for package in mcp-operator mcp-k8s-server mcp-gateway; do
+		cargo build --quiet --package "$package" --bin "$package" || fail "$package could not be built"
+	done
 	# They wait for others more than they work.
 	run cargo test --package mcp-operator --test api -- --test-threads "${TEST_THREADS:-6}"
 	;;
