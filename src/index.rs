@@ -22,7 +22,7 @@ use parking_lot::RwLock;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::lists::{Listed, follow, in_pages};
+use crate::lists::{Listed, Patience, follow, in_pages};
 use crate::object::Object;
 
 /// Where kubectl keeps what was last applied: as large as the object, and read by nobody here.
@@ -63,7 +63,7 @@ impl Index {
             plural: kind.plural().into(),
         };
         let api: Api<Object> = Api::all_with(client, &resource);
-        let events = watcher::watcher(api, in_pages()).default_backoff();
+        let events = watcher::watcher(api, in_pages()).backoff(Patience::default());
         let (mut relist, index) = (Vec::new(), &self);
         follow(events, listed, |event| match event {
             Event::Init => relist.clear(),
@@ -128,7 +128,7 @@ impl Index {
     where
         PartialObjectMeta<K>: Resource + DeserializeOwned + Clone + fmt::Debug + Send + 'static,
     {
-        let events = watcher::watcher(api, config).default_backoff();
+        let events = watcher::watcher(api, config).backoff(Patience::default());
         let (mut relist, index) = (Vec::new(), &self);
         follow(events, listed, |event: Event<PartialObjectMeta<K>>| match event {
             Event::Init => relist.clear(),

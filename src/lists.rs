@@ -1,10 +1,13 @@
 //! Following watches, and knowing when all of them have listed.
 
 use std::convert::Infallible;
+use std::time::Duration;
 
 use futures::{Stream, StreamExt as _};
+use kube::runtime::utils::Backoff;
 use kube::runtime::watcher::{self, Event};
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 use crate::readiness::{Gate, Readiness};
 
@@ -15,6 +18,46 @@ const PAGE: u32 = 50;
 /// How lists and watches are asked for.
 pub(crate) fn in_pages() -> watcher::Config {
     watcher::Config::default().page_size(PAGE)
+}
+
+/// How long a watch waits before it tries again: twice as long each time, and each replica a little different. The longest is
+/// short beside kube's own 30 seconds, by which an outage would go on here when it is over everywhere else.
+#[derive(Debug)]
+pub(crate) struct Patience {
+    next: Duration,
+    asked: Option<Instant>,
+}
+
+impl Patience {
+    const SHORTEST: Duration = Duration::from_millis(800);
+    const LONGEST: Duration = Duration::from_secs(5);
+    /// After so long without a failure it begins anew.
+    const CALM: Duration = Duration::from_secs(60);
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self { next: Self::SHORTEST, asked: None }
+    }
+}
+
+impl Iterator for Patience {
+    type Item = Duration;
+
+    fn next(&mut self) -> Option<Duration> {
+        let now = Instant::now();
+        if self.asked.replace(now).is_some_and(|before| now.duration_since(before) > Self::CALM) {
+            self.next = Self::SHORTEST;
+        }
+        let wait = self.next;
+        self.next = (wait * 2).min(Self::LONGEST);
+        Some(wait.mul_f64(rand::random_range(0.5..=1.0)))
+    }
+}
+
+impl Backoff for Patience {
+    /// An answer alone is no calm: a list that fails half way would be asked for again and again.
+    fn reset(&mut self) {}
 }
 
 /// The lists that have to be complete before anything is decided from them: with half of them, a server would lose what
@@ -118,6 +161,18 @@ mod tests {
     fn refused(code: u16, reason: &str, message: &str) -> String {
         let status = kube::core::Status::failure(message, reason).with_code(code).boxed();
         super::reason(&watcher::Error::InitialListFailed(kube::Error::Api(status)))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn patience_ends_at_five_seconds_and_begins_anew_after_a_calm() {
+        let mut patience = Patience::default();
+        let waits: Vec<Duration> = patience.by_ref().take(8).collect();
+        for (wait, longest) in waits.iter().zip([800, 1600, 3200, 5000, 5000, 5000, 5000, 5000]) {
+            let longest = Duration::from_millis(longest);
+            assert!(*wait <= longest && *wait >= longest / 2, "{waits:?}");
+        }
+        tokio::time::advance(Duration::from_secs(61)).await;
+        assert!(patience.next() <= Some(Duration::from_millis(800)));
     }
 
     #[test]

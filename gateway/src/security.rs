@@ -39,7 +39,8 @@ fn check(server: &Server, local: Option<IpAddr>, uri: &Uri, headers: &HeaderMap)
         (None, None) => uri.authority().cloned(),
         _ => None,
     };
-    if !host.is_some_and(|host| !host.as_str().contains('@') && is_own(server, local, host.host())) {
+    let is_known = |host: &Authority| is_own(server, local, host.host()) || address(host.host()).is_some();
+    if !host.is_some_and(|host| !host.as_str().contains('@') && is_known(&host)) {
         return Err(HOST);
     }
     for origin in headers.get_all(header::ORIGIN) {
@@ -66,13 +67,18 @@ fn is_allowed(server: &Server, local: Option<IpAddr>, origin: &str) -> bool {
 
 /// Whether a host is one by which this server is known.
 fn is_own(server: &Server, local: Option<IpAddr>, host: &str) -> bool {
-    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-    if let Ok(address) = bare.parse::<IpAddr>() {
-        let address = address.to_canonical();
+    if let Some(address) = address(host) {
         return address.is_loopback() || local.is_some_and(|local| local.to_canonical() == address);
     }
     let host = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
     host == "localhost" || server.hosts.iter().any(|own| is_name(own, &host))
+}
+
+/// The address that a host is, where it is none by name. A name is what somebody can rebind to this server; an address
+/// leads here because it is one of ours, such as the Service's, which a pod is never told.
+fn address(host: &str) -> Option<IpAddr> {
+    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    bare.parse::<IpAddr>().ok().map(|address| address.to_canonical())
 }
 
 /// `own` may begin with `*.`, which stands for one label.
@@ -122,6 +128,8 @@ mod tests {
             "[::1]:80",
             "10.1.2.3:8080",
             "[::ffff:10.1.2.3]",
+            "10.96.0.17:8080",
+            "[fd00::17]:80",
         ] {
             assert_eq!(verdict(&[(header::HOST, host)]), Ok(()), "{host}");
         }
@@ -131,7 +139,7 @@ mod tests {
             "localhost.evil.example",
             "wild.example",
             "a.b.wild.example",
-            "10.1.2.4",
+            "10.1.2.4.evil.example",
             "evil@main",
             "",
             "main, evil",
@@ -156,6 +164,7 @@ mod tests {
             "main",
             "",
             "http://main@evil",
+            "http://10.1.2.4",
         ] {
             assert!(verdict(&[(header::HOST, "main"), (header::ORIGIN, origin)]).is_err(), "{origin}");
         }

@@ -10,7 +10,7 @@ use mcp_crds::catalog::ObjectKey;
 use mcp_crds::labels;
 
 use super::{ChildKind, Children, Sight};
-use crate::lists::{Listed, follow, in_pages};
+use crate::lists::{Listed, Patience, follow, in_pages};
 use crate::object::Object;
 use crate::reconcile::MANAGER;
 
@@ -25,7 +25,7 @@ pub(crate) async fn watch(
 ) -> Infallible {
     let ours = in_pages().labels(&format!("{}={MANAGER}", labels::MANAGED_BY));
     let api: Api<Object> = Api::all_with(client, &kind.resource());
-    let events = watcher(api, ours).default_backoff();
+    let events = watcher(api, ours).backoff(Patience::default());
     let mut relist = Vec::new();
     follow(events, listed, |event| match event {
         Event::Init => relist.clear(),

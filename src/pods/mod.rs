@@ -194,9 +194,12 @@ impl Pod {
 
     /// Keeps what was known of the pod before and is still true.
     fn learn(&mut self, before: &mut Self) {
-        if self.standing != Standing::Quiet {
-            self.probes = std::mem::take(&mut before.probes);
-            self.killed = before.killed;
+        self.probes = std::mem::take(&mut before.probes);
+        self.killed = before.killed;
+        if self.standing == Standing::Quiet {
+            // A pod is ready until the very moment at which its liveness probe has it killed.
+            self.probes.retain(|(failure, _)| failure.probe == Probe::Liveness);
+        } else {
             self.volume = before.volume.take();
         }
         // While it waits for the next attempt, older kubelets no longer say why the last one failed.

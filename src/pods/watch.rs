@@ -15,7 +15,7 @@ use mcp_crds::labels;
 
 use super::complaint::REASONS;
 use super::{Pods, Sight};
-use crate::lists::{Listed, follow, in_pages};
+use crate::lists::{Listed, Patience, follow, in_pages};
 use crate::reconcile::MANAGER;
 
 /// A pod without its spec, which nobody here reads.
@@ -31,7 +31,7 @@ pub(crate) async fn watch(
 ) -> Infallible {
     let ours = in_pages().labels(&format!("{}={MANAGER}", labels::MANAGED_BY));
     let api: Api<Slim> = Api::all_with(client, &ApiResource::erase::<Pod>(&()));
-    let events = watcher(api, ours).default_backoff();
+    let events = watcher(api, ours).backoff(Patience::default());
     let mut relist = Vec::new();
     let read = |pod: Slim| Sight::read(&pod.metadata, pod.status.as_ref());
     follow(events, listed, |event| match event {
@@ -58,7 +58,7 @@ pub(crate) async fn watch_events(
     let watches = REASONS.map(|reason| {
         let api: Api<KubernetesEvent> = Api::all(client.clone());
         let about_pods = in_pages().fields(&format!("involvedObject.kind=Pod,reason={reason}"));
-        watcher(api, about_pods).default_backoff().boxed()
+        watcher(api, about_pods).backoff(Patience::default()).boxed()
     });
     let mut events = futures::stream::select_all(watches);
     loop {

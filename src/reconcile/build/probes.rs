@@ -13,7 +13,7 @@ use super::service::PORT;
 /// The binary in the gateway's own image.
 const BINARY: &str = "/mcp-gateway";
 /// Where it is copied to in the pods of others.
-pub(super) const DIRECTORY: &str = "/mcp-gateway";
+pub(super) const DIRECTORY: &str = "/opt/mcp-gateway";
 pub(super) const VOLUME: &str = "mcp-gateway";
 /// Name of the container that copies it.
 pub(crate) const INSTALL: &str = "mcp-gateway";

@@ -179,13 +179,13 @@ fn probes_by_mcp_bring_the_binary_into_the_pods_of_others() {
     let install = &pod(&children)["spec"]["initContainers"][0];
     assert_eq!(
         (&install["image"], &install["args"]),
-        (&json!(GATEWAY), &json!(["install", "/mcp-gateway/mcp-gateway"]))
+        (&json!(GATEWAY), &json!(["install", "/opt/mcp-gateway/mcp-gateway"]))
     );
     assert_eq!(install["resources"], container(&children)["resources"]);
     assert_eq!(install["securityContext"]["runAsNonRoot"], true);
-    assert_eq!(mount(&children, "/mcp-gateway").unwrap()["readOnly"], true);
+    assert_eq!(mount(&children, "/opt/mcp-gateway").unwrap()["readOnly"], true);
     let probe = &container(&children)["readinessProbe"];
-    let command = ["/mcp-gateway/mcp-gateway", "probe", "--timeout=14s", "http://127.0.0.1:3001/mcp"];
+    let command = ["/opt/mcp-gateway/mcp-gateway", "probe", "--timeout=14s", "http://127.0.0.1:3001/mcp"];
     assert_eq!(probe["exec"]["command"], json!(command));
     assert_eq!(probe["timeoutSeconds"], 15);
     let gateway = built(json!({"probes": {"type": "MCP"}}));
