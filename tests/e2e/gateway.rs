@@ -110,7 +110,7 @@ async fn a_server_of_the_users_own_is_probed_by_mcp_with_a_binary_that_is_copied
     ns.create(&server).await;
     until_ready(&ns, "tools", 1).await;
     // What answers, and not by MCP, is not ready.
-    ns.create(&server.with("/metadata/name", "elsewhere").with("/spec/path", "/health")).await;
+    ns.create(&server.with("/metadata/name", "elsewhere").with("/spec/path", "/elsewhere")).await;
     let failed = |found: &Value| condition(found, "Ready") == Some(("False", "ProbeFailed"));
     wait::within(BOUND, "a failing probe is told", async || {
         let found = ns.get("MCPServer", "elsewhere").await;
