@@ -22,7 +22,6 @@ pub mod reconcile;
 pub mod recorder;
 pub mod redis;
 pub mod runtime;
-pub mod shutdown;
 pub mod supervise;
 pub mod telemetry;
 pub mod webhook_configuration;

@@ -23,9 +23,9 @@ use crate::admin::{self, Admin, Bounds};
 use crate::lease::{self, Candidate, Leadership};
 use crate::metrics::Metrics;
 use crate::readiness::Readiness;
-use crate::shutdown::{Drain, Signal, Timing};
 use crate::supervise::{Failure, Supervisor, TaskError};
 use crate::telemetry::LogLevel;
+use mcp_process::shutdown::{Drain, Signal, Timing};
 
 /// How long a connection to the API server may take to come about.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);

@@ -16,7 +16,7 @@ use tokio::time::{Instant, sleep_until};
 use tracing::{error, info};
 
 use crate::panic_message;
-use crate::shutdown::{Drain, Signal, Timing};
+use mcp_process::shutdown::{Drain, Signal, Timing};
 
 /// What a task ends with if it fails.
 pub type TaskError = Box<dyn Error + Send + Sync>;

@@ -1,14 +1,13 @@
 //! Logs: structured for machines in a pod, readable on a terminal, with a level that can be changed while running. And
 //! traces, where there is somewhere to send them.
 
-mod traces;
-
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io::{self, IsTerminal};
 use std::str::FromStr;
 use std::sync::Arc;
 
+use mcp_process::traces::{Service, Traces, TracesError};
 use parking_lot::Mutex;
 use tokio::runtime::Handle;
 use tracing::level_filters::LevelFilter;
@@ -18,7 +17,12 @@ use tracing_subscriber::reload;
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 use tracing_subscriber::{Layer, Registry, fmt as log_fmt};
 
-pub use traces::{Traces, TracesError};
+/// Passes and reviews are traced.
+const SERVICE: Service = Service {
+    name: "mcp-operator",
+    version: crate::VERSION,
+    targets: &["mcp_operator", "mcp_webhook", "mcp_certs"],
+};
 
 /// How log lines look.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -214,7 +218,7 @@ pub fn init(format: LogFormat, filter: LogFilter, runtime: &Handle) -> Result<Te
             lines.json().flatten_event(true).with_current_span(true).with_span_list(false).boxed()
         }
     };
-    let traces = Traces::from_environment(runtime)?;
+    let traces = Traces::from_environment(SERVICE, runtime)?;
     let spans = traces.as_ref().map(Traces::layer);
     tracing_subscriber::registry().with(lines.with_filter(filter)).with(spans).try_init()?;
     Ok(Telemetry { log_level, traces })

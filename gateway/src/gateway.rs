@@ -8,7 +8,6 @@ use tokio_util::task::TaskTracker;
 
 use crate::catalog::live::Live;
 use crate::credentials::Credentials;
-use crate::drain::Drain;
 use crate::mcp::Results;
 use crate::mcp::session::Sessions;
 use crate::metrics::Metrics;
@@ -16,6 +15,7 @@ use crate::policy::gate::Gate;
 use crate::policy::rate_limit::RateLimits;
 use crate::redis::Redis;
 use crate::upstream::Upstream;
+use mcp_process::shutdown::Drain;
 
 /// What clients may use up. Each has a metric.
 #[derive(Debug, Clone, Copy)]

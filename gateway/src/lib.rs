@@ -11,7 +11,6 @@ pub mod catalog;
 mod chunks;
 pub mod cli;
 pub mod credentials;
-pub mod drain;
 pub mod gateway;
 pub mod ingress;
 pub mod json;

@@ -7,9 +7,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
+use futures::StreamExt as _;
 use kube::Client;
+use mcp_process::shutdown::{Drain, signals};
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, timeout};
@@ -17,7 +18,6 @@ use tracing::{error, info, warn};
 
 use crate::catalog::live::Live;
 use crate::credentials::Credentials;
-use crate::drain::Drain;
 use crate::gateway::{Bounds, Gateway};
 use crate::redis::Redis;
 use crate::source::cluster::Source;
@@ -128,8 +128,7 @@ impl Process {
 
     async fn run(self, source: impl Future<Output = Ended> + Send + 'static) -> anyhow::Result<()> {
         let Self { gateway, listener, admin, timing } = self;
-        let (mut terminate, mut interrupt) =
-            (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+        let mut signals = signals()?;
         let drain = gateway.drain.clone();
         // What is needed to the last.
         let mut others = JoinSet::new();
@@ -157,8 +156,7 @@ impl Process {
         others.spawn(source);
 
         let ended = tokio::select! {
-            _ = terminate.recv() => Ok(()),
-            _ = interrupt.recv() => Ok(()),
+            Some(_) = signals.next() => Ok(()),
             ended = servers.join_next() => Err(anyhow::anyhow!("the server ended: {ended:?}")),
             ended = others.join_next() => match ended {
                 Some(Ok(ended)) => ended,
@@ -184,8 +182,7 @@ impl Process {
                     error!("what had begun did not end in time, and is dropped");
                 }
             }
-            _ = terminate.recv() => error!("ended at once by a second signal"),
-            _ = interrupt.recv() => error!("ended at once by a second signal"),
+            Some(signal) = signals.next() => error!(%signal, "ended at once by a second signal"),
         }
         others.shutdown().await;
         ended

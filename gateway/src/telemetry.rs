@@ -3,43 +3,23 @@
 //! A trace that a client began (`traceparent`, as a header or in `_meta`) is carried on to the backend. Where traces are
 //! sent, the gateway's own span stands between the two.
 
-use std::env;
-use std::time::Duration;
-
 use anyhow::Context as _;
-use async_trait::async_trait;
 use http::{HeaderMap, HeaderValue};
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::client::legacy::connect::HttpConnector;
-use opentelemetry::KeyValue;
+use mcp_process::traces::{Service, Traces};
 use opentelemetry::propagation::TextMapPropagator as _;
-use opentelemetry::trace::TracerProvider as _;
-use opentelemetry_http::hyper::HyperClient;
-use opentelemetry_http::{Bytes, HeaderExtractor, HeaderInjector, HttpClient, HttpError, Request, Response};
-use opentelemetry_otlp::{
-    OTEL_EXPORTER_OTLP_ENDPOINT, OTEL_EXPORTER_OTLP_TRACES_ENDPOINT, SpanExporter, WithHttpConfig as _,
-};
-use opentelemetry_sdk::Resource;
+use opentelemetry_http::{HeaderExtractor, HeaderInjector};
 use opentelemetry_sdk::propagation::TraceContextPropagator;
-use opentelemetry_sdk::trace::SdkTracerProvider;
 use tokio::runtime::Handle;
-use tracing::{Span, info_span, warn};
+use tracing::{Span, info_span};
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
-use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer as _, fmt};
 
-use crate::upstream::tls;
-
 /// The target of the spans that are sent.
 const TRACED: &str = "mcp_gateway::trace";
 
-/// How long one batch may take to be sent.
-const TIMEOUT: Duration = Duration::from_secs(10);
-
-/// How long the end of the process waits for the last batch. A collector that is away must not hold it up.
-const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
+const SERVICE: Service = Service { name: "mcp-gateway", version: crate::VERSION, targets: &[TRACED] };
 
 /// Headers, and members of `_meta`, that say to which trace a request belongs.
 const CARRIED: [&str; 3] = ["traceparent", "tracestate", "baggage"];
@@ -57,7 +37,7 @@ pub enum LogFormat {
 /// The process's logs and traces.
 #[derive(Debug)]
 pub struct Telemetry {
-    provider: Option<SdkTracerProvider>,
+    traces: Option<Traces>,
 }
 
 impl Telemetry {
@@ -73,68 +53,26 @@ impl Telemetry {
             LogFormat::Json => lines.json().flatten_event(true).boxed(),
             LogFormat::Text => lines.with_target(false).boxed(),
         };
-        let provider = provider(runtime).context("OTEL_EXPORTER_OTLP_ENDPOINT")?;
-        let spans = provider.as_ref().map(|provider| {
-            let traced = Targets::new().with_target(TRACED, LevelFilter::INFO);
-            tracing_opentelemetry::layer().with_tracer(provider.tracer("mcp-gateway")).with_filter(traced)
-        });
+        let traces = Traces::from_environment(SERVICE, runtime)?;
+        let spans = traces.as_ref().map(Traces::layer);
         // Spans are the traces' alone: an event of the log says what it is about itself.
         let lines = lines.with_filter(filter.add_directive(format!("{TRACED}=off").parse()?));
         tracing_subscriber::registry().with(lines).with(spans).try_init()?;
-        Ok(Self { provider })
+        Ok(Self { traces })
     }
 
     /// Whether traces are sent.
     #[must_use]
     pub const fn traces(&self) -> bool {
-        self.provider.is_some()
+        self.traces.is_some()
     }
 
     /// Sends what was traced and not sent yet. Blocks for at most 2 s, and must not be called on a thread of the runtime
     /// that sends.
     pub fn flush(self) {
-        if let Some(provider) = self.provider
-            && let Err(error) = provider.shutdown_with_timeout(FLUSH_TIMEOUT)
-        {
-            warn!(error = &error as &dyn std::error::Error, "the last traces could not be sent");
+        if let Some(traces) = self.traces {
+            traces.flush();
         }
-    }
-}
-
-fn provider(runtime: &Handle) -> anyhow::Result<Option<SdkTracerProvider>> {
-    let given = |name| env::var_os(name).is_some_and(|value| !value.is_empty());
-    if !given(OTEL_EXPORTER_OTLP_ENDPOINT) && !given(OTEL_EXPORTER_OTLP_TRACES_ENDPOINT) {
-        return Ok(None);
-    }
-    let exporter = SpanExporter::builder().with_http().with_http_client(OnRuntime::new(runtime)).build()?;
-    let mut resource = Resource::builder().with_attribute(KeyValue::new("service.version", crate::VERSION));
-    if env::var_os("OTEL_SERVICE_NAME").is_none() {
-        resource = resource.with_service_name("mcp-gateway");
-    }
-    let provider = SdkTracerProvider::builder();
-    Ok(Some(provider.with_batch_exporter(exporter).with_resource(resource.build()).build()))
-}
-
-/// Sends on a runtime what a thread outside of it asks to be sent: batches are made on a thread of their own.
-#[derive(Clone, Debug)]
-struct OnRuntime {
-    client: HyperClient<HttpsConnector<HttpConnector>>,
-    runtime: Handle,
-}
-
-impl OnRuntime {
-    fn new(runtime: &Handle) -> Self {
-        let connector =
-            HttpsConnectorBuilder::new().with_tls_config(tls()).https_or_http().enable_http1().build();
-        Self { client: HyperClient::new(connector, TIMEOUT, None), runtime: runtime.clone() }
-    }
-}
-
-#[async_trait]
-impl HttpClient for OnRuntime {
-    async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
-        let client = self.client.clone();
-        self.runtime.spawn(async move { client.send_bytes(request).await }).await?
     }
 }
 
@@ -172,6 +110,9 @@ pub fn propagate(span: &Span, carried: &mut HeaderMap) {
 
 #[cfg(test)]
 mod tests {
+    use opentelemetry::trace::TracerProvider as _;
+    use opentelemetry_sdk::trace::SdkTracerProvider;
+
     use super::*;
 
     const PARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";

@@ -15,8 +15,8 @@ use axum::{Router, middleware};
 
 use crate::metrics::{self, Scrape};
 use crate::readiness::Readiness;
-use crate::shutdown::Drain;
 use crate::telemetry::{InvalidLogFilter, LogFilter, LogLevel};
+use mcp_process::shutdown::Drain;
 
 pub use serve::{Bounds, serve};
 

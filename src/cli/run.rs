@@ -14,8 +14,8 @@ use tokio::runtime::Builder;
 use crate::lease;
 use crate::operator;
 use crate::runtime::{self, Runtime};
-use crate::shutdown::{self, Timing};
 use crate::telemetry::{self, LogFilter, LogFormat, LogLevel};
+use mcp_process::shutdown::{self, Timing};
 
 /// Where a pod finds the name of its namespace.
 const NAMESPACE_FILE: &str = "/var/run/secrets/kubernetes.io/serviceaccount/namespace";

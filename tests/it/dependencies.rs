@@ -47,6 +47,14 @@ fn certificates_know_nothing_of_the_api() {
 }
 
 #[test]
+fn the_gateway_knows_no_operator() {
+    assert_without("mcp-gateway", &["mcp-operator", "mcp-webhook", "mcp-certs"]);
+}
+
+#[test]
 fn the_sample_server_is_one_like_any_other() {
-    assert_without("mcp-k8s-server", &["mcp-operator", "mcp-crds", "mcp-webhook", "mcp-certs"]);
+    assert_without(
+        "mcp-k8s-server",
+        &["mcp-operator", "mcp-crds", "mcp-webhook", "mcp-certs", "mcp-process"],
+    );
 }

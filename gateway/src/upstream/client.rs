@@ -182,7 +182,7 @@ impl Upstream {
 }
 
 /// Trusts the certificate authorities of this machine, where there are any.
-pub(crate) fn tls() -> ClientConfig {
+fn tls() -> ClientConfig {
     let config = ClientConfig::builder()
         .with_native_roots()
         .unwrap_or_else(|_| ClientConfig::builder().with_root_certificates(RootCertStore::empty()));

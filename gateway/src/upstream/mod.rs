@@ -13,7 +13,6 @@ mod target;
 pub use arguments::{ArgumentError, Outgoing, map};
 pub use backend::{Backend, Permit};
 pub use body::{Answer, Content, collect};
-pub(crate) use client::tls;
 pub use client::{Exchange, Request, Upstream};
 pub use directory::{Directory, InvalidService, Service};
 pub use events::Events;

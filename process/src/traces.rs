@@ -23,20 +23,29 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::registry::LookupSpan;
 
-/// What traces are about: passes and reviews, and no library's inner life. Apart from the level of the logs, which may
-/// be low where traces are kept.
-const TRACED: [&str; 3] = ["mcp_operator", "mcp_webhook", "mcp_certs"];
-
 /// How long one batch may take to be sent, unless the environment says otherwise.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long the end of the process waits for the last batch. A collector that is away must not hold it up.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// The program that traces, as a collector knows it.
+#[derive(Clone, Copy, Debug)]
+pub struct Service {
+    /// Its name, unless `OTEL_SERVICE_NAME` gives another.
+    pub name: &'static str,
+    /// Its version.
+    pub version: &'static str,
+    /// The targets of what is traced: no library's inner life. Apart from the level of the logs, which may be low where
+    /// traces are kept.
+    pub targets: &'static [&'static str],
+}
+
 /// Traces that are on their way to a collector, in batches, with a bound on how many wait.
 #[derive(Debug)]
 pub struct Traces {
     provider: SdkTracerProvider,
+    service: Service,
 }
 
 /// The environment asks for something that cannot be done.
@@ -50,36 +59,36 @@ impl Traces {
     ///
     /// # Errors
     /// Where the variables name no URL.
-    pub fn from_environment(runtime: &Handle) -> Result<Option<Self>, TracesError> {
+    pub fn from_environment(service: Service, runtime: &Handle) -> Result<Option<Self>, TracesError> {
         let given = |name| env::var_os(name).is_some_and(|value| !value.is_empty());
         if !given(OTEL_EXPORTER_OTLP_ENDPOINT) && !given(OTEL_EXPORTER_OTLP_TRACES_ENDPOINT) {
             return Ok(None);
         }
         let exporter =
             SpanExporter::builder().with_http().with_http_client(OnRuntime::new(runtime)).build()?;
-        Ok(Some(Self::new(exporter)))
+        Ok(Some(Self::new(service, exporter)))
     }
 
     /// Traces to this URL, whatever the environment says.
     ///
     /// # Errors
     /// Where it is none.
-    pub fn to(url: &str, runtime: &Handle) -> Result<Self, TracesError> {
+    pub fn to(url: &str, service: Service, runtime: &Handle) -> Result<Self, TracesError> {
         let builder = SpanExporter::builder().with_http().with_http_client(OnRuntime::new(runtime));
-        Ok(Self::new(builder.with_endpoint(url).build()?))
+        Ok(Self::new(service, builder.with_endpoint(url).build()?))
     }
 
-    fn new(exporter: SpanExporter) -> Self {
+    fn new(service: Service, exporter: SpanExporter) -> Self {
         let mut resource =
-            Resource::builder().with_attribute(KeyValue::new("service.version", crate::VERSION));
+            Resource::builder().with_attribute(KeyValue::new("service.version", service.version));
         if env::var_os("OTEL_SERVICE_NAME").is_none() {
-            resource = resource.with_service_name("mcp-operator");
+            resource = resource.with_service_name(service.name);
         }
         let provider = SdkTracerProvider::builder()
             .with_batch_exporter(exporter)
             .with_resource(resource.build())
             .build();
-        Self { provider }
+        Self { provider, service }
     }
 
     /// What turns spans into traces.
@@ -87,8 +96,9 @@ impl Traces {
     where
         S: Subscriber + for<'span> LookupSpan<'span>,
     {
-        let traced = Targets::new().with_targets(TRACED.map(|target| (target, LevelFilter::INFO)));
-        tracing_opentelemetry::layer().with_tracer(self.provider.tracer("mcp-operator")).with_filter(traced)
+        let targets = self.service.targets.iter().map(|target| (*target, LevelFilter::INFO));
+        let tracer = self.provider.tracer(self.service.name);
+        tracing_opentelemetry::layer().with_tracer(tracer).with_filter(Targets::new().with_targets(targets))
     }
 
     /// Sends what is left, and ends. Blocks for at most 2 s, and must not be called on a thread of the runtime that
@@ -141,6 +151,12 @@ mod tests {
 
     use super::*;
 
+    const SERVICE: Service = Service { name: "mcp-test", version: "1.2.3", targets: &["mcp_process"] };
+
+    fn install_crypto_provider() {
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    }
+
     /// A collector that keeps what it is sent.
     async fn mk_collector() -> (String, Arc<Mutex<Vec<Bytes>>>) {
         let received = Arc::new(Mutex::new(Vec::new()));
@@ -152,7 +168,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/v1/traces", listener.local_addr().unwrap());
         let router = Router::new().route("/v1/traces", post(receive));
-        tokio::spawn(crate::admin::serve(listener, router, Default::default(), std::future::pending()));
+        tokio::spawn(async move { axum::serve(listener, router).await });
         (url, received)
     }
 
@@ -161,10 +177,10 @@ mod tests {
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-    async fn spans_of_the_operator_reach_the_collector_and_those_of_libraries_do_not() {
-        crate::runtime::install_crypto_provider();
+    async fn spans_of_the_service_reach_the_collector_and_those_of_libraries_do_not() {
+        install_crypto_provider();
         let (url, received) = mk_collector().await;
-        let traces = Traces::to(&url, &Handle::current()).unwrap();
+        let traces = Traces::to(&url, SERVICE, &Handle::current()).unwrap();
         let subscriber = tracing_subscriber::registry().with(traces.layer());
         tracing::subscriber::with_default(subscriber, || {
             tracing::info_span!("reconcile", namespace = "team-a").in_scope(|| {
@@ -174,7 +190,7 @@ mod tests {
         });
         tokio::task::spawn_blocking(move || traces.flush()).await.unwrap();
         let received = received.lock();
-        for expected in ["reconcile", "team-a", "mcp-operator", crate::VERSION] {
+        for expected in ["reconcile", "team-a", SERVICE.name, SERVICE.version] {
             assert!(holds(&received, expected), "{expected}");
         }
         assert!(!holds(&received, "of-a-library") && !holds(&received, "in-detail"));
@@ -182,11 +198,11 @@ mod tests {
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
     async fn a_collector_that_is_away_does_not_hold_up_the_end() {
-        crate::runtime::install_crypto_provider();
+        install_crypto_provider();
         // Accepts, as the kernel does it, and never answers.
         let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/v1/traces", silent.local_addr().unwrap());
-        let traces = Traces::to(&url, &Handle::current()).unwrap();
+        let traces = Traces::to(&url, SERVICE, &Handle::current()).unwrap();
         let subscriber = tracing_subscriber::registry().with(traces.layer());
         tracing::subscriber::with_default(subscriber, || drop(tracing::info_span!("reconcile")));
         let begun = std::time::Instant::now();
@@ -196,7 +212,7 @@ mod tests {
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
     async fn an_endpoint_that_is_no_url_is_refused() {
-        crate::runtime::install_crypto_provider();
-        assert!(Traces::to("not a url", &Handle::current()).is_err());
+        install_crypto_provider();
+        assert!(Traces::to("not a url", SERVICE, &Handle::current()).is_err());
     }
 }
