@@ -50,13 +50,10 @@ fix: format ## Format, and let clippy mend what it can
 	$(CARGO) clippy --workspace --all-targets --fix --allow-dirty --allow-staged
 
 generate: manifests ## Write every generated file: manifests, and documentation made from tests
-	UPDATE=1 $(CARGO) test --quiet --test it -- docs command_line
+	UPDATE=1 $(CARGO) test --quiet --workspace --test it -- docs command_line
 
 manifests: ## Write the generated manifests: CRDs, roles, webhook configurations, the chart
-	$(CARGO) run --quiet -- crds --output-dir config/crd/bases
-	$(CARGO) run --quiet --example rbac-manifests config/rbac
-	$(CARGO) run --quiet --example webhook-manifests > config/webhook/manifests.yaml
-	hack/chart.sh
+	hack/manifests.sh
 
 ##@ Run it
 .PHONY: control-plane cluster cluster-down image kind-create kind-load kind-delete run install uninstall deploy undeploy docker-build

@@ -20,7 +20,7 @@ const TOOL_TARGET: f64 = 100e-6;
 /// The most that one over the largest real schema may take, in seconds.
 const SCHEMA_TARGET: f64 = 5e-3;
 /// Schemas of tools of published MCP servers.
-const CORPUS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/crds/tests/corpus/tools.json");
+const CORPUS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/crds/tests/it/corpus/tools.json");
 
 const BATCHES: usize = 200;
 const BATCH: usize = 50;

@@ -49,7 +49,7 @@ if ((${#parts[@]} == 0)); then
 fi
 
 # Cargo names the binaries that it has built, one a line of JSON.
-binary=$(cargo bench --quiet --bench performance --no-run --message-format=json |
+binary=$(cargo bench --quiet --package mcp-operator --bench performance --no-run --message-format=json |
 	sed -n 's/.*"name":"performance".*"executable":"\([^"]*\)".*/\1/p' | tail -n 1)
 [[ -x $binary ]] || {
 	echo "the benchmarks were not built" >&2

@@ -4,8 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-cargo build --quiet --package mcp-gateway --bin mcp-gateway --example conformance-service
-target=${CARGO_TARGET_DIR:-target}/debug
+built=$(hack/build.sh)
 
 # The suite needs Node.js 22, which npm brings, and leaves the machine's own alone.
 suite=${XDG_CACHE_HOME:-$HOME/.cache}/mcp-operator/conformance
@@ -34,9 +33,9 @@ trap end EXIT
 cp -r tests/conformance/objects "$work/objects"
 service_port=$((20000 + RANDOM % 10000))
 port=$((30000 + RANDOM % 10000))
-"$target/examples/conformance-service" "$service_port" "$work/objects" &
+"$built/examples/conformance-service" "$service_port" "$work/objects" &
 pids+=($!)
-"$target/mcp-gateway" serve --manifests "$work/objects" --port "$port" --admin-port 0 \
+"$built/mcp-gateway" serve --manifests "$work/objects" --port "$port" --admin-port 0 \
 	--service "conformance-service=127.0.0.1:$service_port" --log-format text >"$work/log" 2>&1 &
 pids+=($!)
 

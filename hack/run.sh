@@ -6,6 +6,6 @@ cd "$(dirname "$0")/.."
 if [[ -z ${KUBECONFIG:-} && -e .cluster/kubeconfig ]]; then
 	export KUBECONFIG=$PWD/.cluster/kubeconfig
 fi
-cargo build --quiet --bin mcp-operator
-exec "${CARGO_TARGET_DIR:-target}/debug/mcp-operator" run \
+built=$(hack/build.sh)
+exec "$built/mcp-operator" run \
 	--webhook-url "https://${WEBHOOK_HOST:-127.0.0.1}:${WEBHOOK_PORT:-9443}" "$@"

@@ -41,8 +41,7 @@ esac
 
 case $what in
 fast | all)
-	run cargo test --workspace --lib --bins --examples --test '*' --exclude mcp-operator
-	run cargo test --package mcp-operator --lib --bins --test it
+	run cargo test --workspace --lib --bins --examples --test it
 	run cargo test --workspace --doc
 	[[ $what == fast ]] || run hack/conformance.sh
 	;;
@@ -52,11 +51,9 @@ if [[ -n $building ]]; then
 fi
 case $what in
 api | all)
-	for package in mcp-operator mcp-k8s-server mcp-gateway; do
-		cargo build --quiet --package "$package" --bin "$package" || fail "$package could not be built"
-	done
+	hack/build.sh >/dev/null || fail "the programs could not be built"
 	# They wait for others more than they work.
-	run cargo test --package mcp-operator --test api -- --test-threads "${TEST_THREADS:-6}"
+	run cargo test --workspace --test api -- --test-threads "${TEST_THREADS:-6}"
 	;;
 esac
 case $what in
@@ -64,7 +61,7 @@ e2e | all)
 	hack/image.sh build >/dev/null || fail "the images could not be built"
 	# As the binary is built, so that what it consists of is not compiled again.
 	run env CGO_ENABLED=0 GOWORK=off go test -C hack/local-cluster -trimpath -count 1 -v .
-	run cargo test --package mcp-operator --test e2e -- --test-threads "${TEST_THREADS:-4}"
+	run cargo test --workspace --test e2e -- --test-threads "${TEST_THREADS:-4}"
 	;;
 esac
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Collects the tools that public MCP servers offer, for the tests of crds: starts each server over stdio, asks tools/list, and
-writes what it answers to crds/tests/corpus/tools.json. The servers are installed, at the versions named here, into a cache;
+writes what it answers to crds/tests/it/corpus/tools.json. The servers are installed, at the versions named here, into a cache;
 none of them needs credentials or reaches a network to list its tools.
 
     hack/corpus/collect-tools.py            # all servers; replaces the file
@@ -20,7 +20,7 @@ import tempfile
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-OUTPUT = ROOT / "crds/tests/corpus/tools.json"
+OUTPUT = ROOT / "crds/tests/it/corpus/tools.json"
 CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "mcp-operator/corpus/servers"
 LICENCES = {"MIT", "Apache-2.0"}
 TIMEOUT = 90

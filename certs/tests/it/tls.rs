@@ -1,10 +1,4 @@
 //! Handshakes against a certificate that changes under them.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking, and clippy takes only the bodies of tests for tests"
-)]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

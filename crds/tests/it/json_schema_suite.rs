@@ -1,16 +1,12 @@
 //! The schemas of the JSON Schema Test Suite, and the other JSON in it taken for schemas.
 
-#![allow(clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
-
-mod support;
-
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::support::{assert_agrees, errors, pointer, uri};
 use mcp_crds::field::{FieldError, Reason};
 use mcp_crds::validate::schema::{self, Dialect};
 use serde_json::{Value, json};
-use support::{assert_agrees, errors, pointer, uri};
 
 /// The suite's directory; it is fetched once.
 fn suite() -> PathBuf {
@@ -131,7 +127,7 @@ fn verdicts_are_those_of_the_suite() {
 #[test]
 fn anything_in_the_suite_is_judged_as_the_metaschemas_do() {
     for group in groups() {
-        for dialect in support::DIALECTS {
+        for dialect in crate::support::DIALECTS {
             let mut schema = group.schema.clone();
             if has_nested_dialect(&schema) {
                 continue;

@@ -1,16 +1,12 @@
 //! The tools of public MCP servers, as they list them: `hack/corpus/collect-tools.py` says which.
 
-#![allow(clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
-
-mod support;
-
+use crate::support::assert_agrees;
 use mcp_crds::default;
 use mcp_crds::field::Findings;
 use mcp_crds::kind::{API_VERSION, Kind};
 use mcp_crds::validate::schema::{self, Dialect};
 use mcp_crds::validate::{Operation, object};
 use serde_json::{Value, json};
-use support::assert_agrees;
 
 struct Tool {
     server: String,
@@ -83,7 +79,7 @@ fn mutants_are_judged_as_the_metaschemas_do() {
             mutate(&mut schema, &mut numbers);
         }
         if schema.is_object() && schema.to_string().matches("$schema").count() <= 1 {
-            refused += usize::from(!support::errors(&schema).is_empty());
+            refused += usize::from(!crate::support::errors(&schema).is_empty());
             assert_agrees(Dialect::of(&schema), &schema);
         }
     }

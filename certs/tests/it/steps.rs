@@ -1,10 +1,4 @@
 //! What is decided, state by state.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking, and clippy takes only the bodies of tests for tests"
-)]
 
 use std::time::Duration;
 

@@ -1,11 +1,5 @@
 //! The law of the rotation, tried on a model: several replicas that read, wait and write at their own pace and crash
 //! anywhere between, API servers and listeners that lag behind by up to the propagation wait.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking, and clippy takes only the bodies of tests for tests"
-)]
 
 use std::collections::HashMap;
 use std::time::Duration;

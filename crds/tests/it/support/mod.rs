@@ -1,5 +1,5 @@
 //! What the tests of the schema rules share.
-#![allow(dead_code, unreachable_pub, reason = "each test binary uses a part of it")]
+#![allow(unreachable_pub, reason = "what tests share")]
 #![allow(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 use mcp_crds::field::{FieldError, FieldPath, Findings, Segment};

@@ -1,10 +1,4 @@
 //! Which calls a pass makes, pinned on an API server of two pages.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking, and clippy takes only the bodies of tests for tests"
-)]
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;

@@ -1,17 +1,13 @@
 //! Generated schemas, right and wrong, held against the metaschemas and the compiler of the validator.
 
-#![allow(clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
-
-mod support;
-
 use std::collections::BTreeSet;
 
+use crate::support::{assert_agrees, errors, findings, uri};
 use mcp_crds::validate::schema::{self, Dialect};
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 use proptest::sample::select;
 use serde_json::{Map, Value, json};
-use support::{assert_agrees, errors, findings, uri};
 
 const SCHEMAS: [&str; 22] = [
     "items",
@@ -82,7 +78,7 @@ const VALUES: [&str; 40] = [
 ];
 
 fn dialect() -> impl Strategy<Value = Dialect> + Clone {
-    select(support::DIALECTS.to_vec())
+    select(crate::support::DIALECTS.to_vec())
 }
 
 /// A value that some keyword takes, and others do not.
@@ -317,7 +313,7 @@ fn any_json() -> impl Strategy<Value = Value> {
 fn generated_schemas_are_of_both_kinds() {
     use proptest::strategy::ValueTree;
     let mut runner = proptest::test_runner::TestRunner::deterministic();
-    for dialect in support::DIALECTS {
+    for dialect in crate::support::DIALECTS {
         let mut verdicts = [0; 2];
         let mut keywords = BTreeSet::new();
         for _ in 0..400 {
