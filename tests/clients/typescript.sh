@@ -1,21 +1,5 @@
 #!/usr/bin/env bash
 # An MCP client on the official TypeScript SDK; README.md says how it is asked. Installs the SDK where it is missing.
-set -euo pipefail
-here=$(cd "$(dirname "$0")" && pwd)/typescript
-key=$(cat "$here/package-lock.json" "$here/client.mjs" | sha256sum | cut -c1-16)
-store=${XDG_CACHE_HOME:-$HOME/.cache}/mcp-operator/clients
-home=$store/typescript-$key
-mkdir -p "$store"
-exec 9>"$home.lock"
-flock 9
-if [[ ! -e $home/complete ]]; then
-	echo "installing MCP's TypeScript SDK, once" >&2
-	rm -rf "$home"
-	mkdir "$home"
-	# Beside its modules, which is where node looks for them.
-	cp "$here"/{package.json,package-lock.json,client.mjs} "$home"
-	npm --prefix "$home" ci --silent --no-audit --no-fund >&2
-	touch "$home/complete"
-fi
-exec 9>&-
+source "$(dirname "${BASH_SOURCE[0]}")/install.bash"
+install_node typescript "MCP's TypeScript SDK"
 exec node "$home/client.mjs" "$@"
