@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use http::{Method, StatusCode, header};
@@ -16,13 +15,10 @@ use crate::{ingress, mcp, security};
 
 /// The paths of the server: `/health`, `/ready`, the endpoint, and the operations of resources.
 pub fn router(gateway: Arc<Gateway>) -> Router {
-    let guarded = Router::new()
-        .fallback(route)
-        .layer(middleware::from_fn_with_state(Arc::clone(&gateway), security::guard));
     Router::new()
         .route("/health", get(|| async { "ok\n" }))
         .route("/ready", get(ready))
-        .fallback_service(guarded.with_state(Arc::clone(&gateway)))
+        .fallback(route)
         .with_state(gateway)
 }
 
@@ -41,6 +37,9 @@ async fn route(State(gateway): State<Arc<Gateway>>, request: Request) -> Respons
         return (StatusCode::SERVICE_UNAVAILABLE, "the server has not loaded its catalog yet\n")
             .into_response();
     };
+    if let Some(refusal) = security::refusal(&gateway, &catalog.server, &request) {
+        return refusal;
+    }
     match Place::of(&catalog.server, request.uri().path()) {
         Place::Endpoint => match *request.method() {
             Method::POST => mcp::post(gateway, request).await,

@@ -4,10 +4,8 @@
 //! origin. What no browser sends is let through: that is what networks and tokens are for.
 
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
 
-use axum::extract::{Request, State};
-use axum::middleware::Next;
+use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use http::uri::Authority;
 use http::{HeaderMap, StatusCode, Uri, header};
@@ -19,16 +17,12 @@ use crate::gateway::Gateway;
 #[derive(Debug, Clone, Copy)]
 pub struct Local(pub SocketAddr);
 
-/// Refuses requests that a browser was tricked into.
-pub async fn guard(State(gateway): State<Arc<Gateway>>, request: Request, next: Next) -> Response {
+/// The answer to a request that a browser was tricked into.
+pub(crate) fn refusal(gateway: &Gateway, server: &Server, request: &Request) -> Option<Response> {
     let local = request.extensions().get::<Local>().map(|Local(address)| address.ip());
-    if let Some(catalog) = gateway.live.get()
-        && let Err(sentence) = check(&catalog.server, local, request.uri(), request.headers())
-    {
-        gateway.metrics.refused("origin");
-        return (StatusCode::FORBIDDEN, format!("{sentence}\n")).into_response();
-    }
-    next.run(request).await
+    let sentence = check(server, local, request.uri(), request.headers()).err()?;
+    gateway.metrics.refused("origin");
+    Some((StatusCode::FORBIDDEN, format!("{sentence}\n")).into_response())
 }
 
 fn check(server: &Server, local: Option<IpAddr>, uri: &Uri, headers: &HeaderMap) -> Result<(), &'static str> {

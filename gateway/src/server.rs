@@ -7,16 +7,19 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use axum::{Extension, Router};
+use axum::Router;
+use http::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::server::graceful::{GracefulConnection, GracefulShutdown};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{Sleep, sleep};
+use tower::ServiceExt as _;
 use tracing::{debug, warn};
 
 use crate::gateway::Bounds;
@@ -71,15 +74,20 @@ pub async fn serve(
     Ok(())
 }
 
-type Connection = http1::Connection<TokioIo<Timed>, TowerToHyperService<Router>>;
-
-fn connection(stream: TcpStream, router: &Router, bounds: Bounds) -> Connection {
+fn connection(
+    stream: TcpStream,
+    router: &Router,
+    bounds: Bounds,
+) -> impl GracefulConnection<Error = hyper::Error> + Send + use<> {
     // Answers are small and whole; waiting for more only delays them.
     let _ = stream.set_nodelay(true);
-    let router = match stream.local_addr() {
-        Ok(address) => router.clone().layer(Extension(Local(address))),
-        Err(_) => router.clone(),
-    };
+    let local = stream.local_addr().ok().map(Local);
+    let router = router.clone().map_request(move |mut request: Request<Incoming>| {
+        if let Some(local) = local {
+            request.extensions_mut().insert(local);
+        }
+        request
+    });
     http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(bounds.head_time)

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -16,39 +16,27 @@ use rand::rngs::StdRng;
 use rand::seq::IteratorRandom as _;
 use rand::{Rng as _, SeedableRng as _};
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
 
 use crate::support::cluster::Cluster;
 use crate::support::endpoints::get;
+use crate::support::gateway::{Endpoint, Tools};
 use crate::support::operator::free_port;
 use crate::support::process::Guarded;
-use crate::support::wait;
+use crate::support::{binary, wait};
 
 const CHANGES: usize = 1_000;
 
-/// Descriptions by name.
-type Tools = BTreeMap<String, String>;
-
-fn binary() -> PathBuf {
-    let binary = Path::new(env!("CARGO_BIN_EXE_mcp-operator")).with_file_name("mcp-gateway");
-    let mut build = Command::new(env!("CARGO"));
-    build.args(["build", "--quiet", "--package", "mcp-gateway"]);
-    let status = build.current_dir(env!("CARGO_MANIFEST_DIR")).status().expect("run cargo");
-    assert!(status.success() && binary.exists(), "mcp-gateway could not be built");
-    binary
-}
-
-/// A gateway for the catalog `main` of a namespace.
+/// A gateway for the catalog `main` of a namespace, as whoever the cluster's kubeconfig names.
 struct Gateway {
     process: Guarded,
     address: SocketAddr,
+    endpoint: Endpoint,
 }
 
 impl Gateway {
-    async fn start(cluster: &Cluster, namespace: &str) -> Self {
+    async fn start(binary: &Path, cluster: &Cluster, namespace: &str) -> Self {
         let address = free_port();
-        let mut command = Command::new(binary());
+        let mut command = Command::new(binary);
         command.env("KUBECONFIG", cluster.kubeconfig()).args([
             "serve",
             "--catalog",
@@ -57,7 +45,7 @@ impl Gateway {
             namespace,
         ]);
         command.args(["--address", "127.0.0.1", "--admin-port", "0", "--port", &address.port().to_string()]);
-        let gateway = Self { process: Guarded::start(&command), address };
+        let gateway = Self { process: Guarded::start(&command), address, endpoint: Endpoint::new(address) };
         wait::until("the gateway is ready", async || {
             if let Some(code) = gateway.process.exit_code() {
                 panic!("the gateway ended with {code}\n{}", gateway.process.output.end("", 40));
@@ -71,33 +59,11 @@ impl Gateway {
         gateway
     }
 
-    async fn tools(&self) -> std::io::Result<Tools> {
-        let meta = json!({
-            "io.modelcontextprotocol/protocolVersion": "2026-07-28",
-            "io.modelcontextprotocol/clientCapabilities": {},
-        });
-        let body =
-            json!({"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {"_meta": meta}}).to_string();
-        let mut stream = TcpStream::connect(self.address).await?;
-        let head = format!(
-            "POST /mcp HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-type: application/json\r\naccept: */*\r\n\
-             mcp-protocol-version: 2026-07-28\r\nmcp-method: tools/list\r\ncontent-length: {}\r\n\r\n",
-            body.len()
-        );
-        stream.write_all(format!("{head}{body}").as_bytes()).await?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).await?;
-        let message: Value = serde_json::from_str(answer.split("\r\n\r\n").nth(1).unwrap_or_default())?;
-        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        let tools = message["result"]["tools"].as_array().into_iter().flatten();
-        Ok(tools.map(|tool| (text(&tool["name"]), text(&tool["description"]))).collect())
-    }
-
     /// How long it takes until this is served.
     async fn until(&self, tools: &Tools) -> Duration {
         let begun = Instant::now();
         loop {
-            if self.tools().await.is_ok_and(|served| served == *tools) {
+            if self.endpoint.tools().await.is_ok_and(|served| served == *tools) {
                 return begun.elapsed();
             }
             assert!(begun.elapsed() < wait::BOUND, "{tools:?} is not served");
@@ -145,9 +111,10 @@ async fn a_change_is_served_by_every_replica_in_a_moment() {
     let api: Api<ConfigMap> = Api::namespaced(cluster.client().await, &ns.name);
     let (mut tools, mut written) = (Tools::new(), BTreeMap::new());
     write(&api, &tools, &mut written).await;
+    let binary = binary::of("mcp-gateway");
     let mut gateways = Vec::new();
     for _ in 0..3 {
-        gateways.push(Gateway::start(&cluster, &ns.name).await);
+        gateways.push(Gateway::start(&binary, &cluster, &ns.name).await);
     }
     let seed = rand::random();
     let mut random = StdRng::seed_from_u64(seed);
