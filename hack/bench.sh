@@ -48,13 +48,7 @@ if ((${#parts[@]} == 0)); then
 	parts=(rules growth admission instructions creation servers memory)
 fi
 
-# Cargo names the binaries that it has built, one a line of JSON.
-binary=$(cargo bench --quiet --package mcp-operator --bench performance --no-run --message-format=json |
-	sed -n 's/.*"name":"performance".*"executable":"\([^"]*\)".*/\1/p' | tail -n 1)
-[[ -x $binary ]] || {
-	echo "the benchmarks were not built" >&2
-	exit 1
-}
+binary=$(hack/build.sh bench mcp-operator)
 
 printf '# %s, %s cores, load %s\n' "$(git describe --always --dirty 2>/dev/null || echo 'no commit')" \
 	"$(nproc)" "$(cut -d ' ' -f 1-3 /proc/loadavg)"
