@@ -106,11 +106,9 @@ impl Context {
 
     /// Sends a call to a Service that answers for a prompt.
     pub(super) async fn ask(&self, target: &Target, timeout: Duration) -> Result<Exchange, Failure> {
-        let text = self.params.text();
-        let params = Members::parse(text).unwrap_or_default();
-        let arguments = params.get("arguments").map_or("{}", |arguments| arguments.get());
-        let arguments = Members::parse(arguments).unwrap_or_default();
-        let outgoing = map(target, &Method::POST, &BTreeMap::new(), &arguments, text);
+        let params = Members::parse(self.params.text()).unwrap_or_default();
+        let arguments = self.params.part(params.get("arguments"));
+        let outgoing = map(target, &Method::POST, &BTreeMap::new(), &arguments, &self.params.bytes());
         let Outgoing { path, body } = outgoing.map_err(|error| Failure::Request(error.to_string()))?;
         let request = Request {
             target,

@@ -59,6 +59,16 @@ impl Params {
         std::str::from_utf8(&self.0).ok().filter(|text| !text.is_empty()).unwrap_or("{}")
     }
 
+    /// The text, as it is sent on.
+    pub(super) fn bytes(&self) -> Bytes {
+        if self.0.is_empty() { Bytes::from_static(b"{}") } else { self.0.clone() }
+    }
+
+    /// A part of the text, as it is sent on. The text of an empty object where there is none.
+    pub(super) fn part(&self, part: Option<&RawValue>) -> Bytes {
+        part.map_or(Bytes::from_static(b"{}"), |part| self.0.slice_ref(part.get().as_bytes()))
+    }
+
     /// Reads the members that a method knows.
     pub(super) fn read<'a, T: Deserialize<'a>>(&'a self) -> Result<T, RpcError> {
         serde_json::from_str(self.text())

@@ -128,8 +128,8 @@ pub(super) async fn run(context: &Context, params: &Params) -> Result<Ran, RpcEr
     }
     let unknown = || RpcError::invalid_params(format!("there is no tool {:?}", call.name));
     let tool = context.catalog.tool(&call.name).ok_or_else(unknown)?;
-    let text = call.arguments.map(RawValue::get).filter(|text| *text != "null").unwrap_or("{}");
-    let arguments = parse_unambiguous(text)
+    let given = call.arguments.filter(|given| given.get() != "null");
+    let arguments = parse_unambiguous(given.map_or("{}", RawValue::get))
         .map_err(|error| RpcError::invalid_params(format!("params.arguments: {error}")))?;
     if !arguments.is_object() {
         return Err(RpcError::invalid_params("params.arguments: must be an object"));
@@ -160,7 +160,7 @@ pub(super) async fn run(context: &Context, params: &Params) -> Result<Ran, RpcEr
     {
         return Ok(Ran::Done(outcome));
     }
-    let ran = request(context, tool, text, params).await;
+    let ran = request(context, tool, &params.part(given), params).await;
     if let (Some((key, ttl)), Ran::Done(outcome)) = (key, &ran)
         && let Some(size) = outcome.keepable_size()
     {
@@ -175,10 +175,9 @@ fn cache_key(tool: &Tool, arguments: &Value) -> String {
 }
 
 /// Sends the request, and reads the answer.
-async fn request(context: &Context, tool: &Arc<Tool>, arguments: &str, params: &Params) -> Ran {
+async fn request(context: &Context, tool: &Arc<Tool>, arguments: &Bytes, params: &Params) -> Ran {
     let failure = |sentence: String| Ran::Done(Arc::new(Outcome::failure(&sentence)));
-    let members = Members::parse(arguments).unwrap_or_default();
-    let outgoing = map(&tool.target, &tool.method, &tool.path_defaults, &members, params.text());
+    let outgoing = map(&tool.target, &tool.method, &tool.path_defaults, arguments, &params.bytes());
     let Outgoing { path, body } = match outgoing {
         Ok(outgoing) => outgoing,
         Err(error) => return failure(format!("the arguments cannot be used: {error}")),

@@ -35,7 +35,8 @@ pub struct Outgoing {
     pub body: Bytes,
 }
 
-/// Maps arguments to a request. `params` is the text of the whole call, for targets that take that.
+/// Maps arguments, the text of an object, to a request. `params` is the text of the whole call, for targets that take that.
+/// Arguments of which the path takes none are sent as they were written, and not copied.
 ///
 /// # Errors
 /// Where a placeholder of the path is not given, or is given what cannot be in a path.
@@ -43,9 +44,19 @@ pub fn map(
     target: &Target,
     method: &Method,
     defaults: &BTreeMap<String, String>,
-    arguments: &Members<'_>,
-    params: &str,
+    arguments: &Bytes,
+    params: &Bytes,
 ) -> Result<Outgoing, ArgumentError> {
+    let has_body = !matches!(*method, Method::GET | Method::DELETE);
+    if target.path.is_plain() && has_body {
+        let body = match target.payload {
+            Payload::Params => params.clone(),
+            Payload::Arguments => arguments.clone(),
+        };
+        return Ok(Outgoing { path: target.path.expand(|_| None)?, body });
+    }
+    let arguments = std::str::from_utf8(arguments).ok().and_then(|text| Members::parse(text).ok());
+    let arguments = arguments.unwrap_or_default();
     let mut values: BTreeMap<&str, Cow<'_, str>> = BTreeMap::new();
     for name in target.path.placeholders() {
         if let Some(value) = arguments.get(name).filter(|value| value.get() != "null") {
@@ -57,19 +68,16 @@ pub fn map(
         values.get(name).cloned().or_else(|| defaults.get(name).map(|text| Cow::Borrowed(text.as_str())))
     })?;
     let is_taken = |name: &str| target.path.placeholders().any(|placeholder| placeholder == name);
-    let body = match (method, target.payload) {
-        (&Method::GET | &Method::DELETE, _) => {
-            let rest = arguments.0.iter().filter(|(name, _)| !is_taken(name));
+    let rest = arguments.0.iter().filter(|(name, _)| !is_taken(name));
+    let body = match (has_body, target.payload) {
+        (false, _) => {
             for (name, value) in rest {
                 push_query(&mut path, name, value);
             }
             Bytes::new()
         }
-        (_, Payload::Params) => Bytes::copy_from_slice(params.as_bytes()),
-        (_, Payload::Arguments) => {
-            let rest = arguments.0.iter().filter(|(name, _)| !is_taken(name));
-            Members(rest.cloned().collect()).text().into()
-        }
+        (true, Payload::Params) => params.clone(),
+        (true, Payload::Arguments) => Members(rest.cloned().collect()).text().into(),
     };
     Ok(Outgoing { path, body })
 }
@@ -121,8 +129,8 @@ mod tests {
 
     fn mapped(method: &Method, path: &str, arguments: &str) -> Result<(String, String), String> {
         let target = mk_target(path, "arguments");
-        let members = Members::parse(arguments).unwrap();
-        match map(&target, method, &BTreeMap::new(), &members, "") {
+        let arguments = Bytes::copy_from_slice(arguments.as_bytes());
+        match map(&target, method, &BTreeMap::new(), &arguments, &Bytes::new()) {
             Ok(Outgoing { path, body }) => Ok((path, String::from_utf8(body.to_vec()).unwrap())),
             Err(error) => Err(error.to_string()),
         }
@@ -140,6 +148,8 @@ mod tests {
         let rest = r#"{"q":"x","n":1.0,"big":123456789012345678901234567890}"#;
         assert_mapped(&Method::POST, "/a/{id}", arguments, ("/a/7", rest));
         assert_mapped(&Method::PUT, "/", "{}", ("/", "{}"));
+        let spaced = r#"{ "a": 1.0 }"#;
+        assert_mapped(&Method::POST, "/?v=1", spaced, ("/?v=1", spaced));
     }
 
     #[test]
@@ -166,16 +176,16 @@ mod tests {
     fn a_default_fills_a_placeholder() {
         let target = mk_target("/{id}", "arguments");
         let defaults = BTreeMap::from([("id".to_owned(), "first".to_owned())]);
-        let mapped = map(&target, &Method::GET, &defaults, &Members::default(), "");
+        let mapped = map(&target, &Method::GET, &defaults, &Bytes::from("{}"), &Bytes::new());
         assert_eq!(mapped.unwrap().path, "/first");
     }
 
     #[test]
     fn the_whole_of_params_is_sent_where_it_is_asked_for() {
         let target = mk_target("/", "params");
-        let params = r#"{"name":"t","arguments":{"a":1},"_meta":{"progressToken":1}}"#;
-        let arguments = Members::parse(r#"{"a":1}"#).unwrap();
-        let mapped = map(&target, &Method::POST, &BTreeMap::new(), &arguments, params);
+        let params = Bytes::from(r#"{"name":"t","arguments":{"a":1},"_meta":{"progressToken":1}}"#);
+        let arguments = Bytes::from(r#"{"a":1}"#);
+        let mapped = map(&target, &Method::POST, &BTreeMap::new(), &arguments, &params);
         assert_eq!(mapped.unwrap().body, params);
     }
 
