@@ -1,0 +1,115 @@
+//! The official conformance suite against three replicas in pods, through their Service, with Redis.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use http::Uri;
+use kube::config::Kubeconfig;
+use serde_json::json;
+
+use crate::gateway::until_ready;
+use crate::installed::Installed;
+use crate::support::binary;
+use crate::support::cluster::path;
+use crate::support::manifest::Manifest;
+use crate::support::namespace::Namespace;
+use crate::support::object::condition;
+use crate::support::operator::free_port;
+use crate::support::process::Guarded;
+
+/// How often a folder is compared with what was applied of it.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// The address of this machine by which pods reach it: that of the API server.
+fn this_machine(installed: &Installed) -> String {
+    let kubeconfig = Kubeconfig::read_from(installed.kubeconfig()).expect("a kubeconfig");
+    let server = kubeconfig.clusters[0].cluster.as_ref().and_then(|cluster| cluster.server.clone());
+    let server: Uri = server.expect("a server").parse().expect("a URL");
+    server.host().expect("a host").to_owned()
+}
+
+/// Makes a Service whose only endpoint is on this machine.
+async fn create_service(ns: &Namespace, name: &str, at: SocketAddr) {
+    let service = json!({
+        "apiVersion": "v1", "kind": "Service", "metadata": { "name": name },
+        "spec": { "ports": [{ "name": "http", "port": 80 }] },
+    });
+    let slice = json!({
+        "apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "addressType": "IPv4",
+        "metadata": { "name": name, "labels": { "kubernetes.io/service-name": name } },
+        "endpoints": [{ "addresses": [at.ip().to_string()], "conditions": { "ready": true } }],
+        "ports": [{ "name": "http", "port": at.port() }],
+    });
+    let both = json!({ "apiVersion": "v1", "kind": "List", "items": [service, slice] });
+    ns.kubectl(&["apply", "-f", "-"], &both.to_string()).await.ok();
+}
+
+fn manifests(folder: &Path) -> BTreeSet<PathBuf> {
+    let files = fs::read_dir(folder).expect("a folder").flatten().map(|entry| entry.path());
+    files.filter(|file| file.extension().is_some_and(|extension| extension == "yaml")).collect()
+}
+
+/// Applies files that are added to a folder, and deletes what was in those that are taken away, for ever: the suite's fixture
+/// changes what is offered by changing files.
+async fn mirror(ns: &Namespace, folder: &Path) -> ! {
+    let (known, mut applied) = (manifests(folder), Vec::<(PathBuf, String)>::new());
+    loop {
+        let found = manifests(folder);
+        for file in &found {
+            if !known.contains(file) && !applied.iter().any(|(own, _)| own == file) {
+                let text = fs::read_to_string(file).expect("a manifest");
+                ns.kubectl(&["apply", "-f", "-"], &text).await.ok();
+                applied.push((file.clone(), text));
+            }
+        }
+        let gone = applied.iter().position(|(file, _)| !found.contains(file));
+        if let Some((_, text)) = gone.map(|gone| applied.remove(gone)) {
+            ns.kubectl(&["delete", "-f", "-"], &text).await.ok();
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn three_replicas_with_redis_do_what_the_protocol_asks() {
+    let installed = Installed::shared().await;
+    let ns = installed.namespace("conformance").await;
+    ns.kubectl(&["apply", "-f", &path("config/redis/redis.yaml").display().to_string()], "").await.ok();
+
+    let folder = tempfile::tempdir().expect("a folder");
+    for file in manifests(&path("tests/conformance/objects")) {
+        fs::copy(&file, folder.path().join(file.file_name().expect("a name"))).expect("copy");
+    }
+    let at = SocketAddr::new(this_machine(installed).parse().expect("an address"), free_port().port());
+    let mut service = Command::new(binary::of("examples/conformance-service"));
+    service.arg(format!("0.0.0.0:{}", at.port())).arg(folder.path());
+    let _service = Guarded::start(&service);
+    create_service(&ns, "conformance-service", at).await;
+
+    let objects = path("tests/conformance/objects").display().to_string();
+    ns.kubectl(&["apply", "-f", &objects], "").await.ok();
+    let shared = json!({ "spec": { "replicas": 3 } }).with("/spec/redis/serviceName", "mcp-redis");
+    ns.patch("MCPServer", "conformance", &shared).await.accepted();
+    until_ready(&ns, "conformance", 3).await;
+    ns.until("MCPServer", "conformance", "Redis answers", |found| {
+        condition(found, "RedisReady") == Some(("True", "Connected"))
+    })
+    .await;
+
+    let url = format!("http://{}/mcp", ns.address("conformance").await);
+    let mut suite = tokio::process::Command::new(path("hack/conformance.sh"));
+    suite.args(["--url", &url]).stdin(Stdio::null()).kill_on_drop(true);
+    let ran = tokio::select! {
+        ran = suite.output() => ran.expect("run the suite"),
+        never = mirror(&ns, folder.path()) => never,
+    };
+    let said = String::from_utf8_lossy(&ran.stdout);
+    println!("{said}");
+    assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+    let counted = said.lines().filter(|line| line.ends_with("passed, 0 failed"));
+    assert_eq!(counted.count(), 2, "{said}");
+}
