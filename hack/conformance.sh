@@ -1,10 +1,18 @@
 #!/usr/bin/env bash
 # Runs the official conformance suite, both of its requirement sets, against one gateway process that serves the objects in
 # tests/conformance/objects and one small HTTP service. Each set ends with a line `N passed, N failed`.
+#
+#   hack/conformance.sh [--url URL] [SET...]
+#
+# With a URL it asks whoever serves those objects there. The sets are 2025-11-25 and 2026-07-28.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-built=$(hack/build.sh)
+url=''
+if [[ ${1:-} == --url ]]; then
+	url=$2
+	shift 2
+fi
 
 # The suite needs Node.js 22, which npm brings, and leaves the machine's own alone.
 suite=${XDG_CACHE_HOME:-$HOME/.cache}/mcp-operator/conformance
@@ -30,24 +38,32 @@ end() {
 }
 trap end EXIT
 
-cp -r tests/conformance/objects "$work/objects"
-service_port=$((20000 + RANDOM % 10000))
-port=$((30000 + RANDOM % 10000))
-"$built/examples/conformance-service" "$service_port" "$work/objects" &
-pids+=($!)
-"$built/mcp-gateway" serve --manifests "$work/objects" --port "$port" --admin-port 0 \
-	--service "conformance-service=127.0.0.1:$service_port" --log-format text >"$work/log" 2>&1 &
-pids+=($!)
+# Starts a gateway and the service, and sets $url.
+serve() {
+	local built service_port port deadline
+	built=$(hack/build.sh)
+	cp -r tests/conformance/objects "$work/objects"
+	service_port=$((20000 + RANDOM % 10000))
+	port=$((30000 + RANDOM % 10000))
+	"$built/examples/conformance-service" "127.0.0.1:$service_port" "$work/objects" &
+	pids+=($!)
+	"$built/mcp-gateway" serve --manifests "$work/objects" --port "$port" --admin-port 0 \
+		--service "conformance-service=127.0.0.1:$service_port" --log-format text >"$work/log" 2>&1 &
+	pids+=($!)
+	url=http://127.0.0.1:$port/mcp
+	deadline=$((SECONDS + 30))
+	until (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null &&
+		(exec 3<>"/dev/tcp/127.0.0.1/$service_port") 2>/dev/null; do
+		if ((SECONDS >= deadline)); then
+			echo "the gateway did not start" >&2
+			cat "$work/log" >&2
+			exit 1
+		fi
+		sleep 0.1
+	done
+}
 
-deadline=$((SECONDS + 30))
-until (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null && (exec 3<>"/dev/tcp/127.0.0.1/$service_port") 2>/dev/null; do
-	if ((SECONDS >= deadline)); then
-		echo "the gateway did not start" >&2
-		cat "$work/log" >&2
-		exit 1
-	fi
-	sleep 0.1
-done
+[[ -n $url ]] || serve
 
 # Sums up what counts: the suite also runs scenarios that a requirement set does not score, and lists them apart.
 count() {
@@ -64,7 +80,7 @@ count() {
 status=0
 for set in ${*:-2025-11-25 2026-07-28}; do
 	log=$work/$set.log
-	if ! "$node" "$conformance" server --url "http://127.0.0.1:$port/mcp" --requirements "$set" \
+	if ! "$node" "$conformance" server --url "$url" --requirements "$set" \
 		--expected-failures tests/conformance/expected-failures.yaml -o "$work/$set" >"$log" 2>&1; then
 		status=1
 		cat "$log"

@@ -1,11 +1,12 @@
 //! The one HTTP service behind the objects of the conformance suite (`tests/conformance`). It speaks MCP's own results
 //! where a plain HTTP answer could not say the same, and knows nothing of sessions, versions or JSON-RPC ids.
 //!
-//! `conformance-service PORT DIR`: DIR is where the gateway's manifests are, to which it adds one, or takes one away,
+//! `conformance-service ADDRESS DIR`: DIR is where the gateway's manifests are, to which it adds one, or takes one away,
 //! when it is asked to change what is offered.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a fixture fails by panicking")]
 
 use std::convert::Infallible;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,7 +31,7 @@ const WAV: &str = "UklGRiQAAABXQVZFZm10IBAAAAABAAEAQB8AAEAfAAABAAgAZGF0YQAAAAA="
 #[tokio::main]
 async fn main() {
     let arguments: Vec<String> = std::env::args().collect();
-    let (port, directory) = (arguments[1].parse::<u16>().unwrap(), PathBuf::from(&arguments[2]));
+    let (address, directory) = (arguments[1].parse::<SocketAddr>().unwrap(), PathBuf::from(&arguments[2]));
     let router = Router::new()
         .route("/text", get(|| async { "This is a simple text response for testing." }))
         .route("/image", get(|| async { blob("image/png", PNG) }))
@@ -44,7 +45,7 @@ async fn main() {
         .route("/call", post(call))
         .route("/prompt", post(prompt))
         .with_state(Arc::new(directory));
-    let listener = tokio::net::TcpListener::bind(("127.0.0.1", port)).await.unwrap();
+    let listener = tokio::net::TcpListener::bind(address).await.unwrap();
     axum_serve(listener, router).await;
 }
 

@@ -4,6 +4,7 @@ pub mod check;
 pub mod crds;
 pub mod run;
 
+use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -35,14 +36,26 @@ pub fn main() -> ExitCode {
         Command::Check(args) => check::run(&args),
         Command::Crds(args) => crds::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Version => {
-            println!("mcp-operator {} ({})", crate::VERSION, crate::COMMIT);
-            Ok(ExitCode::SUCCESS)
+            let said = writeln!(io::stdout(), "mcp-operator {} ({})", crate::VERSION, crate::COMMIT);
+            said.map(|()| ExitCode::SUCCESS).map_err(Into::into)
         }
     };
     done.unwrap_or_else(|error| {
-        eprintln!("error: {error:#}");
+        if is_closed_output(&error) {
+            return ExitCode::from(CLOSED_OUTPUT);
+        }
+        // Where nobody reads that, the exit code says it.
+        let _ = writeln!(io::stderr(), "error: {error:#}");
         ExitCode::FAILURE
     })
+}
+
+/// The exit code where whoever read the output has seen enough, as `head` does: what a shell gives to who was ended by SIGPIPE.
+const CLOSED_OUTPUT: u8 = 128 + 13;
+
+fn is_closed_output(error: &anyhow::Error) -> bool {
+    let mut causes = error.chain().filter_map(|cause| cause.downcast_ref::<io::Error>());
+    causes.any(|cause| cause.kind() == io::ErrorKind::BrokenPipe)
 }
 
 #[cfg(test)]

@@ -16,7 +16,8 @@ use crate::support::wait;
 /// The longest that pods take on a busy machine.
 const BOUND: Duration = Duration::from_secs(180);
 
-async fn until_ready(ns: &Namespace, server: &str, pods: u64) -> Value {
+/// Waits until a server has so many ready pods; gives it.
+pub(crate) async fn until_ready(ns: &Namespace, server: &str, pods: u64) -> Value {
     wait::within(BOUND, format_args!("{server} is ready"), async || {
         let found = ns.get("MCPServer", server).await;
         let ready = condition(&found, "Ready") == Some(("True", "Available"));

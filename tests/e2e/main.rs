@@ -17,8 +17,10 @@
 mod support;
 
 mod broken;
+mod conformance;
 mod gateway;
 mod installed;
+mod killed;
 mod neighbours;
 mod node;
 mod outages;

@@ -187,3 +187,17 @@ fn a_document_that_cannot_be_read_hides_no_other() {
     assert_eq!(status, Some(2));
     assert_eq!(verdicts(&reports), [("search", "accepted"), ("search", "rejected")]);
 }
+
+#[test]
+fn whoever_has_seen_enough_is_told_nothing_more() {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_mcp-operator"))
+        .args(["check", "-f", "config/samples"])
+        .current_dir(root())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("mcp-operator runs");
+    drop(child.stdout.take());
+    let Output { status, stderr, .. } = child.wait_with_output().expect("it ends");
+    assert_eq!((status.code(), String::from_utf8_lossy(&stderr).as_ref()), (Some(141), ""));
+}

@@ -9,7 +9,8 @@ use std::process::Command;
 use std::sync::OnceLock;
 use std::thread;
 
-use http::{Method, Request};
+use bytes::Bytes;
+use http::{Request, Response};
 use http_body_util::{BodyExt as _, Full};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -31,7 +32,7 @@ pub(crate) type Tools = BTreeMap<String, String>;
 #[derive(Debug)]
 pub(crate) struct Endpoint {
     address: SocketAddr,
-    client: Client<HttpConnector, Full<bytes::Bytes>>,
+    client: Client<HttpConnector, Full<Bytes>>,
 }
 
 /// A gateway. Dropping it ends it.
@@ -102,21 +103,33 @@ impl Endpoint {
             "io.modelcontextprotocol/clientInfo": { "name": "tests", "version": "1" },
         });
         let message = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
-        let mut request = Request::builder()
-            .method(Method::POST)
-            .uri(format!("http://{}/mcp", self.address))
+        let mut headers = vec![("mcp-protocol-version", "2026-07-28"), ("mcp-method", method)];
+        headers.extend(params["name"].as_str().map(|name| ("mcp-name", name)));
+        let answer = self.post(&headers, &message).await?;
+        let body: Value = serde_json::from_slice(answer.body()).map_err(|error| error.to_string())?;
+        if body["result"].is_object() { Ok(body["result"].clone()) } else { Err(body.to_string()) }
+    }
+
+    /// Posts a message, and gives the whole answer.
+    ///
+    /// # Errors
+    /// Where none comes.
+    pub(crate) async fn post(
+        &self,
+        headers: &[(&str, &str)],
+        message: &Value,
+    ) -> Result<Response<Bytes>, String> {
+        let mut request = Request::post(format!("http://{}/mcp", self.address))
             .header("content-type", "application/json")
-            .header("accept", "application/json, text/event-stream")
-            .header("mcp-protocol-version", "2026-07-28")
-            .header("mcp-method", method);
-        if let Some(name) = params["name"].as_str() {
-            request = request.header("mcp-name", name);
+            .header("accept", "application/json, text/event-stream");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
         }
         let request = request.body(Full::from(message.to_string())).expect("a request");
         let answer = self.client.request(request).await.map_err(|error| error.to_string())?;
-        let body = answer.into_body().collect().await.map_err(|error| error.to_string())?.to_bytes();
-        let answer: Value = serde_json::from_slice(&body).map_err(|error| error.to_string())?;
-        if answer["result"].is_object() { Ok(answer["result"].clone()) } else { Err(answer.to_string()) }
+        let (head, body) = answer.into_parts();
+        let body = body.collect().await.map_err(|error| error.to_string())?.to_bytes();
+        Ok(Response::from_parts(head, body))
     }
 
     /// The tools that it lists.
