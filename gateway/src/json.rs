@@ -86,24 +86,45 @@ impl Object {
     /// An object without members.
     #[must_use]
     pub fn new() -> Self {
-        Self("{".to_owned())
+        Self::with_capacity(128)
+    }
+
+    /// An object without members, whose text may come to take about as many bytes.
+    #[must_use]
+    pub fn with_capacity(bytes: usize) -> Self {
+        let mut text = String::with_capacity(bytes);
+        text.push('{');
+        Self(text)
     }
 
     /// Adds a member whose value is JSON already.
     pub fn raw(&mut self, name: &str, value: &str) -> &mut Self {
-        if self.0.len() > 1 {
-            self.0.push(',');
-        }
-        push_string(&mut self.0, name);
-        self.0.push(':');
+        self.name(name);
         self.0.push_str(value);
         self
     }
 
+    fn name(&mut self, name: &str) {
+        // No value ends so: it is the beginning of this object, or of one in it.
+        if !self.0.ends_with('{') {
+            self.0.push(',');
+        }
+        push_string(&mut self.0, name);
+        self.0.push(':');
+    }
+
     /// Adds a string.
     pub fn string(&mut self, name: &str, value: &str) -> &mut Self {
-        self.raw(name, "");
+        self.name(name);
         push_string(&mut self.0, value);
+        self
+    }
+
+    /// Adds an object, which `fill` writes.
+    pub fn object(&mut self, name: &str, fill: impl FnOnce(&mut Self)) -> &mut Self {
+        self.raw(name, "{");
+        fill(self);
+        self.0.push('}');
         self
     }
 
@@ -153,27 +174,28 @@ pub fn string(value: &str) -> String {
 }
 
 /// Appends a string as JSON.
-fn push_string(out: &mut String, value: &str) {
+pub(crate) fn push_string(out: &mut String, value: &str) {
+    out.reserve(value.len() + 2);
     out.push('"');
-    let mut rest = value;
-    while let Some(at) = rest.find(|c: char| c < ' ' || matches!(c, '"' | '\\')) {
-        let (plain, from) = rest.split_at_checked(at).unwrap_or((rest, ""));
-        out.push_str(plain);
-        let mut chars = from.chars();
-        match chars.next() {
-            Some('"') => out.push_str("\\\""),
-            Some('\\') => out.push_str("\\\\"),
-            Some('\n') => out.push_str("\\n"),
-            Some('\r') => out.push_str("\\r"),
-            Some('\t') => out.push_str("\\t"),
-            Some(control) => {
-                let _ = write!(out, "\\u{:04x}", u32::from(control));
-            }
-            None => {}
+    let mut written = 0;
+    for (at, byte) in value.bytes().enumerate() {
+        let escape = match byte {
+            b'"' => "\\\"",
+            b'\\' => "\\\\",
+            b'\n' => "\\n",
+            b'\r' => "\\r",
+            b'\t' => "\\t",
+            0..b' ' => "",
+            _ => continue,
+        };
+        out.push_str(value.get(written..at).unwrap_or_default());
+        out.push_str(escape);
+        if escape.is_empty() {
+            let _ = write!(out, "\\u{byte:04x}");
         }
-        rest = chars.as_str();
+        written = at + 1;
     }
-    out.push_str(rest);
+    out.push_str(value.get(written..).unwrap_or_default());
     out.push('"');
 }
 

@@ -14,6 +14,7 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, timeout};
+use tower::ServiceExt as _;
 use tracing::{error, info, warn};
 
 use crate::catalog::live::Live;
@@ -142,12 +143,17 @@ impl Process {
         }
         let mut servers = JoinSet::new();
         let slots = Arc::clone(&gateway.connections);
-        let (router, bounds, closing) = (router::router(Arc::clone(&gateway)), gateway.bounds, drain.clone());
-        servers.spawn(async move { server::serve(listener, router, bounds, slots, closing.closing()).await });
-        let admin_router = admin::router(Arc::clone(&gateway));
+        let (served, bounds, closing) = (Arc::clone(&gateway), gateway.bounds, drain.clone());
+        let answer = move |local, request| router::answer(Arc::clone(&served), local, request);
+        servers.spawn(async move { server::serve(listener, answer, bounds, slots, closing.closing()).await });
+        let router = admin::router(Arc::clone(&gateway));
+        let of_admin = move |_, request| {
+            let answered = router.clone().oneshot(request);
+            async move { answered.await.unwrap_or_else(|never| match never {}) }
+        };
         let (bounds, slots) = (gateway.bounds, Arc::new(Semaphore::new(ADMIN_CONNECTIONS)));
         others.spawn(async move {
-            match server::serve(admin, admin_router, bounds, slots, std::future::pending()).await {
+            match server::serve(admin, of_admin, bounds, slots, std::future::pending()).await {
                 Ok(()) => bail!("the server of metrics ended"),
                 Err(never) => match never {},
             }

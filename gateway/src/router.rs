@@ -1,28 +1,34 @@
 //! Which request is for whom. The endpoint's path and the Ingress's prefix are the catalog's, and so may change while the
 //! process runs.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
-use axum::Router;
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
 use http::{Method, StatusCode, header};
 use mcp_crds::snapshot::Server;
 
 use crate::gateway::Gateway;
 use crate::{ingress, mcp, security};
 
-/// The paths of the server: `/health`, `/ready`, the endpoint, and the operations of resources.
-pub fn router(gateway: Arc<Gateway>) -> Router {
-    Router::new()
-        .route("/health", get(|| async { "ok\n" }))
-        .route("/ready", get(ready))
-        .fallback(route)
-        .with_state(gateway)
+/// Answers a request that came to this address: for `/health`, `/ready`, the endpoint, or an operation of a resource.
+pub async fn answer(gateway: Arc<Gateway>, local: Option<IpAddr>, request: Request) -> Response {
+    match request.uri().path() {
+        "/health" => of_reader(request.method(), || "ok\n"),
+        "/ready" => of_reader(request.method(), || ready(&gateway)),
+        _ => route(gateway, local, request).await,
+    }
 }
 
-async fn ready(State(gateway): State<Arc<Gateway>>) -> (StatusCode, &'static str) {
+fn of_reader<R: IntoResponse>(method: &Method, answer: impl FnOnce() -> R) -> Response {
+    match *method {
+        Method::GET | Method::HEAD => answer().into_response(),
+        _ => (StatusCode::METHOD_NOT_ALLOWED, [(header::ALLOW, "GET, HEAD")]).into_response(),
+    }
+}
+
+fn ready(gateway: &Gateway) -> (StatusCode, &'static str) {
     if gateway.drain.is_begun() {
         (StatusCode::SERVICE_UNAVAILABLE, "shutting down\n")
     } else if gateway.live.get().is_none() {
@@ -32,12 +38,12 @@ async fn ready(State(gateway): State<Arc<Gateway>>) -> (StatusCode, &'static str
     }
 }
 
-async fn route(State(gateway): State<Arc<Gateway>>, request: Request) -> Response {
+async fn route(gateway: Arc<Gateway>, local: Option<IpAddr>, request: Request) -> Response {
     let Some(catalog) = gateway.live.get() else {
         return (StatusCode::SERVICE_UNAVAILABLE, "the server has not loaded its catalog yet\n")
             .into_response();
     };
-    if let Some(refusal) = security::refusal(&gateway, &catalog.server, &request) {
+    if let Some(refusal) = security::refusal(&gateway, &catalog.server, local, &request) {
         return refusal;
     }
     match Place::of(&catalog.server, request.uri().path()) {

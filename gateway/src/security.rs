@@ -3,7 +3,7 @@
 //! A page can make its visitor's browser send requests here, under a name of its own (DNS rebinding) or from its own
 //! origin. What no browser sends is let through: that is what networks and tokens are for.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
@@ -13,13 +13,13 @@ use mcp_crds::snapshot::Server;
 
 use crate::gateway::Gateway;
 
-/// The address at which a connection was accepted.
-#[derive(Debug, Clone, Copy)]
-pub struct Local(pub SocketAddr);
-
-/// The answer to a request that a browser was tricked into.
-pub(crate) fn refusal(gateway: &Gateway, server: &Server, request: &Request) -> Option<Response> {
-    let local = request.extensions().get::<Local>().map(|Local(address)| address.ip());
+/// The answer to a request that a browser was tricked into. `local` is the address at which the connection was accepted.
+pub(crate) fn refusal(
+    gateway: &Gateway,
+    server: &Server,
+    local: Option<IpAddr>,
+    request: &Request,
+) -> Option<Response> {
     let sentence = check(server, local, request.uri(), request.headers()).err()?;
     gateway.metrics.refused("origin");
     Some((StatusCode::FORBIDDEN, format!("{sentence}\n")).into_response())

@@ -2,46 +2,51 @@
 
 use std::convert::Infallible;
 use std::io;
+use std::net::IpAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use axum::Router;
-use http::Request;
+use axum::body::Body;
+use axum::extract::Request;
+use axum::response::Response;
+use futures::FutureExt as _;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::{GracefulConnection, GracefulShutdown};
-use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{Sleep, sleep};
-use tower::ServiceExt as _;
 use tracing::{debug, warn};
 
 use crate::gateway::Bounds;
-use crate::security::Local;
 
 /// How many headers a request may have.
 const MAX_HEADERS: usize = 100;
 
-/// Accepts connections until `closing`, then finishes the requests that have begun and returns.
+/// Accepts connections until `closing`, then finishes the requests that have begun and returns. `answer` is given each request
+/// with the address at which its connection was accepted.
 ///
 /// Each connection takes one of the `slots`; while there is none, nobody is accepted. Dropping the future closes every
 /// connection.
 ///
 /// # Errors
 /// None: what goes wrong with a connection is that connection's end, and an error of accepting is waited out.
-pub async fn serve(
+pub async fn serve<F>(
     listener: TcpListener,
-    router: Router,
+    answer: impl Fn(Option<IpAddr>, Request) -> F + Clone + Send + 'static,
     bounds: Bounds,
     slots: Arc<Semaphore>,
     closing: impl Future<Output = ()>,
-) -> Result<(), Infallible> {
+) -> Result<(), Infallible>
+where
+    F: Future<Output = Response> + Send + 'static,
+{
     let mut closing = pin!(closing);
     let graceful = GracefulShutdown::new();
     let mut connections = JoinSet::new();
@@ -56,7 +61,7 @@ pub async fn serve(
             Some(_) = connections.join_next() => {}
             (slot, accepted) = accepted => match accepted {
                 Ok((stream, peer)) => {
-                    let connection = graceful.watch(connection(stream, &router, bounds));
+                    let connection = graceful.watch(connection(stream, answer.clone(), bounds));
                     connections.spawn(async move {
                         let _slot = slot;
                         if let Err(error) = connection.await {
@@ -74,29 +79,27 @@ pub async fn serve(
     Ok(())
 }
 
-fn connection(
+fn connection<F>(
     stream: TcpStream,
-    router: &Router,
+    answer: impl Fn(Option<IpAddr>, Request) -> F + Send + 'static,
     bounds: Bounds,
-) -> impl GracefulConnection<Error = hyper::Error> + Send + use<> {
+) -> impl GracefulConnection<Error = hyper::Error> + Send + 'static
+where
+    F: Future<Output = Response> + Send + 'static,
+{
     // Answers are small and whole; waiting for more only delays them.
     let _ = stream.set_nodelay(true);
-    let local = stream.local_addr().ok().map(Local);
-    let router = router.clone().map_request(move |mut request: Request<Incoming>| {
-        if let Some(local) = local {
-            request.extensions_mut().insert(local);
-        }
-        request
+    let local = stream.local_addr().ok().map(|address| address.ip());
+    let service = service_fn(move |request: http::Request<Incoming>| {
+        // What stays where it is needs not be copied from hand to hand.
+        Box::pin(answer(local, request.map(Body::new)).map(Ok::<_, Infallible>))
     });
     http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(bounds.head_time)
         .max_buf_size(bounds.head_bytes)
         .max_headers(MAX_HEADERS)
-        .serve_connection(
-            TokioIo::new(Timed::new(stream, bounds.write_time)),
-            TowerToHyperService::new(router),
-        )
+        .serve_connection(TokioIo::new(Timed::new(stream, bounds.write_time)), service)
 }
 
 /// A connection that ended before it was accepted is nobody's fault; out of file descriptors takes a while to pass.

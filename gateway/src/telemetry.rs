@@ -4,7 +4,7 @@
 //! sent, the gateway's own span stands between the two.
 
 use anyhow::Context as _;
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use mcp_process::traces::{Service, Traces};
 use opentelemetry::propagation::TextMapPropagator as _;
 use opentelemetry_http::{HeaderExtractor, HeaderInjector};
@@ -22,7 +22,11 @@ const TRACED: &str = "mcp_gateway::trace";
 const SERVICE: Service = Service { name: "mcp-gateway", version: crate::VERSION, targets: &[TRACED] };
 
 /// Headers, and members of `_meta`, that say to which trace a request belongs.
-const CARRIED: [&str; 3] = ["traceparent", "tracestate", "baggage"];
+const CARRIED: [HeaderName; 3] = [
+    HeaderName::from_static("traceparent"),
+    HeaderName::from_static("tracestate"),
+    HeaderName::from_static("baggage"),
+];
 
 /// How log lines look.
 #[derive(Debug, Clone, Copy, Default, clap::ValueEnum)]
@@ -81,8 +85,8 @@ impl Telemetry {
 pub fn carried<'m>(headers: &HeaderMap, meta: impl Fn(&str) -> Option<&'m str>) -> HeaderMap {
     let mut carried = HeaderMap::new();
     for name in CARRIED {
-        let own = meta(name).and_then(|value| HeaderValue::from_str(value).ok());
-        if let Some(value) = own.or_else(|| headers.get(name).cloned()) {
+        let own = meta(name.as_str()).and_then(|value| HeaderValue::from_str(value).ok());
+        if let Some(value) = own.or_else(|| headers.get(&name).cloned()) {
             carried.insert(name, value);
         }
     }
@@ -120,8 +124,8 @@ mod tests {
     #[test]
     fn meta_says_more_about_the_trace_than_headers_do() {
         let headers = HeaderMap::from_iter([
-            (CARRIED[0].parse().unwrap(), HeaderValue::from_static("of-a-proxy")),
-            (CARRIED[1].parse().unwrap(), HeaderValue::from_static("a=1")),
+            (CARRIED[0].clone(), HeaderValue::from_static("of-a-proxy")),
+            (CARRIED[1].clone(), HeaderValue::from_static("a=1")),
         ]);
         let carried = carried(&headers, |name| (name == "traceparent").then_some(PARENT));
         assert_eq!(
@@ -133,8 +137,7 @@ mod tests {
 
     #[test]
     fn without_a_span_of_ones_own_the_trace_goes_on_as_it_came() {
-        let mut headers =
-            HeaderMap::from_iter([(CARRIED[0].parse().unwrap(), HeaderValue::from_static(PARENT))]);
+        let mut headers = HeaderMap::from_iter([(CARRIED[0].clone(), HeaderValue::from_static(PARENT))]);
         propagate(&Span::none(), &mut headers);
         assert_eq!(headers["traceparent"], PARENT);
     }
@@ -144,8 +147,7 @@ mod tests {
         let provider = SdkTracerProvider::builder().build();
         let layer = tracing_opentelemetry::layer().with_tracer(provider.tracer("test"));
         tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), || {
-            let mut headers =
-                HeaderMap::from_iter([(CARRIED[0].parse().unwrap(), HeaderValue::from_static(PARENT))]);
+            let mut headers = HeaderMap::from_iter([(CARRIED[0].clone(), HeaderValue::from_static(PARENT))]);
             propagate(&span("tools/call", "2026-07-28", &headers), &mut headers);
             let sent = headers["traceparent"].to_str().unwrap();
             assert!(sent.starts_with("00-0af7651916cd43dd8448eb211c80319c-") && sent != PARENT, "{sent}");

@@ -52,8 +52,9 @@ async fn run() -> anyhow::Result<()> {
     let address = listener.local_addr()?;
     let slots = Arc::new(Semaphore::new(bounds.connections));
     let mut tasks = tokio::task::JoinSet::new();
-    let router = router::router(Arc::clone(&gateway));
-    tasks.spawn(async move { server::serve(listener, router, bounds, slots, std::future::pending()).await });
+    let served = Arc::clone(&gateway);
+    let answer = move |local, request| router::answer(Arc::clone(&served), local, request);
+    tasks.spawn(async move { server::serve(listener, answer, bounds, slots, std::future::pending()).await });
 
     println!("| {TOOLS} tools | |\n|---|---|");
     let mut loads = Vec::new();

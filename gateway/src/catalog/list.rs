@@ -150,11 +150,7 @@ fn described(resource: &snapshot::Resource, member: &str, uri: &str, media_type:
 
 /// A complete result of the modern generation that may be kept.
 fn cacheable(result: &mut Object, ttl_ms: &str, scope: &str, server_info: &str) -> Bytes {
-    result
-        .string("resultType", "complete")
-        .raw("ttlMs", ttl_ms)
-        .string("cacheScope", scope)
-        .raw("_meta", &crate::mcp::result::meta(server_info))
-        .finish()
-        .into()
+    result.string("resultType", "complete").raw("ttlMs", ttl_ms).string("cacheScope", scope);
+    crate::mcp::result::add_meta(result, server_info);
+    result.finish().into()
 }

@@ -100,7 +100,9 @@ impl Context {
         headers.insert(header::USER_AGENT, HeaderValue::from_static(USER_AGENT));
         headers.insert(header::ACCEPT, HeaderValue::from_static("*/*"));
         headers.insert(VERSION_HEADER, HeaderValue::from_static(self.version.as_str()));
-        headers.extend(self.trace.clone());
+        if !self.trace.is_empty() {
+            headers.extend(self.trace.clone());
+        }
         headers
     }
 

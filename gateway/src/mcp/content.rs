@@ -1,10 +1,11 @@
 //! How a backend's answer becomes the result of a tool.
 
+use bytes::Bytes;
 use serde_json::value::RawValue;
 
 use super::protocol::Generation;
 use crate::catalog::Tool;
-use crate::json::{Members, Object, array};
+use crate::json::{Members, Object, array, push_string};
 use crate::upstream::Content;
 
 /// A result of `tools/call`, before a generation asks for its own members.
@@ -13,14 +14,14 @@ pub(crate) struct ToolResult {
     /// A JSON array.
     content: String,
     /// JSON.
-    structured: Option<String>,
+    structured: Option<Bytes>,
     pub(super) is_error: bool,
 }
 
 impl ToolResult {
     /// One sentence that says what went wrong.
     pub(super) fn error(sentence: &str) -> Self {
-        Self { content: array([text(sentence)]), structured: None, is_error: true }
+        Self { content: text(sentence), structured: None, is_error: true }
     }
 
     /// What a backend answered, in content of the kind that its media type asks for. `Err` holds the complaints where
@@ -40,8 +41,8 @@ impl ToolResult {
                 check_output(structured, tool)?;
             }
             return Ok(Self {
-                content: array([text(value.get())]),
-                structured: structured.map(|value| value.get().to_owned()),
+                content: text(value.get()),
+                structured: structured.map(|value| content.bytes.slice_ref(value.get().as_bytes())),
                 is_error: false,
             });
         }
@@ -52,38 +53,43 @@ impl ToolResult {
             let complaint = format!("the service answered with {}, and not with JSON", content.essence());
             return Err(vec![complaint]);
         }
-        Ok(Self { content: array([block(content)]), structured: None, is_error: false })
+        Ok(Self { content: blocks(content), structured: None, is_error: false })
     }
 
     /// The result, as a generation wants it.
     pub(super) fn render(&self, generation: Generation, server_info: &str) -> String {
-        let mut result = Object::new();
+        let mut result = Object::with_capacity(self.size() + server_info.len() + 192);
         result.raw("content", &self.content);
         // Legacy clients know objects alone.
-        let structured = self.structured.as_ref();
+        let structured = self.structured();
         if let Some(structured) = structured.filter(|it| generation.is_modern() || it.starts_with('{')) {
             result.raw("structuredContent", structured);
         }
         result.raw("isError", if self.is_error { "true" } else { "false" });
         if generation.is_modern() {
-            result.string("resultType", "complete").raw("_meta", &super::result::meta(server_info));
+            result.string("resultType", "complete");
+            super::result::add_meta(&mut result, server_info);
         }
         result.finish()
     }
 
     /// What it is made of where it is no error: content, and structured content.
     pub(super) fn parts(&self) -> (&str, Option<&str>) {
-        (&self.content, self.structured.as_deref())
+        (&self.content, self.structured())
+    }
+
+    fn structured(&self) -> Option<&str> {
+        std::str::from_utf8(self.structured.as_deref()?).ok()
     }
 
     /// A result that is made of this, and no error.
-    pub(super) const fn from_parts(content: String, structured: Option<String>) -> Self {
-        Self { content, structured, is_error: false }
+    pub(super) fn from_parts(content: String, structured: Option<String>) -> Self {
+        Self { content, structured: structured.map(Bytes::from), is_error: false }
     }
 
     /// About how many bytes it takes to keep.
     pub(super) fn size(&self) -> usize {
-        self.content.len() + self.structured.as_ref().map_or(0, String::len)
+        self.content.len() + self.structured.as_ref().map_or(0, Bytes::len)
     }
 }
 
@@ -113,19 +119,24 @@ pub(super) fn check_result(result: &Members<'_>, tool: &Tool) -> Result<(), Vec<
     }
 }
 
+/// Content of one text.
 fn text(text: &str) -> String {
-    Object::new().string("type", "text").string("text", text).finish()
+    const BEGINNING: &str = r#"[{"type":"text","text":"#;
+    let mut content = String::with_capacity(BEGINNING.len() + text.len() + text.len() / 8 + 8);
+    content.push_str(BEGINNING);
+    push_string(&mut content, text);
+    content.push_str("}]");
+    content
 }
 
-fn block(content: &Content) -> String {
+/// Content of one block, of the kind that the media type asks for.
+fn blocks(content: &Content) -> String {
     let essence = content.essence();
     let media_type = content.media_type.as_deref().unwrap_or(&essence);
     let data = |kind: &str| {
-        Object::new()
-            .string("type", kind)
-            .string("data", &content.base64())
-            .string("mimeType", media_type)
-            .finish()
+        let mut block = Object::new();
+        block.string("type", kind).string("data", &content.base64()).string("mimeType", media_type);
+        array([block.finish()])
     };
     match (essence.split('/').next(), content.text()) {
         (Some("text"), Some(body)) => text(body),
@@ -137,7 +148,7 @@ fn block(content: &Content) -> String {
                 .string("mimeType", media_type)
                 .string("blob", &content.base64())
                 .finish();
-            Object::new().string("type", "resource").raw("resource", &resource).finish()
+            array([Object::new().string("type", "resource").raw("resource", &resource).finish()])
         }
     }
 }

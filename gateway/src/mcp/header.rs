@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 use serde_json::Value;
 
 use super::RpcError;
@@ -12,7 +12,7 @@ use super::protocol::{METHOD_HEADER, NAME_HEADER};
 use crate::catalog::ParamHeader;
 
 /// Checks that a header is there and says the same.
-fn check(headers: &HeaderMap, header: &str, expected: &str) -> Result<(), RpcError> {
+fn check(headers: &HeaderMap, header: &HeaderName, expected: &str) -> Result<(), RpcError> {
     let given = value(headers, header)?.ok_or_else(|| missing(header))?;
     if given == expected {
         return Ok(());
@@ -22,12 +22,12 @@ fn check(headers: &HeaderMap, header: &str, expected: &str) -> Result<(), RpcErr
 
 /// Checks `Mcp-Method`.
 pub(super) fn check_method(headers: &HeaderMap, method: &str) -> Result<(), RpcError> {
-    check(headers, METHOD_HEADER, method)
+    check(headers, &METHOD_HEADER, method)
 }
 
 /// Checks `Mcp-Name`.
 pub(super) fn check_name(headers: &HeaderMap, name: &str) -> Result<(), RpcError> {
-    check(headers, NAME_HEADER, name)
+    check(headers, &NAME_HEADER, name)
 }
 
 /// Checks the headers of arguments that are annotated with `x-mcp-header`.
@@ -38,14 +38,14 @@ pub(super) fn check_params(
 ) -> Result<(), RpcError> {
     for ParamHeader { header, path } in annotated {
         let argument = path.iter().try_fold(arguments, |value, name| value.get(name));
-        let given = value(headers, header.as_str())?;
+        let given = value(headers, header)?;
         match (argument.filter(|value| !value.is_null()), given) {
             (None, None) => {}
             (None, Some(_)) => {
                 let reason = format!("header {header} is there, and its argument is not");
                 return Err(RpcError::header_mismatch(reason));
             }
-            (Some(_), None) => return Err(missing(header.as_str())),
+            (Some(_), None) => return Err(missing(header)),
             (Some(argument), Some(given)) => {
                 if !says(argument, &given) {
                     let reason = format!("header {header} says {given:?}, and the argument is {argument}");
@@ -57,7 +57,7 @@ pub(super) fn check_params(
     Ok(())
 }
 
-fn missing(header: &str) -> RpcError {
+fn missing(header: &HeaderName) -> RpcError {
     RpcError::header_mismatch(format!("header {header} is missing"))
 }
 
@@ -75,7 +75,7 @@ fn says(argument: &Value, text: &str) -> bool {
 }
 
 /// A header's value, decoded where it is written in base64; `None` where it is not there.
-fn value<'h>(headers: &'h HeaderMap, header: &str) -> Result<Option<Cow<'h, str>>, RpcError> {
+fn value<'h>(headers: &'h HeaderMap, header: &HeaderName) -> Result<Option<Cow<'h, str>>, RpcError> {
     let invalid = || RpcError::header_mismatch(format!("header {header} has a value that is not allowed"));
     let mut values = headers.get_all(header).iter();
     let Some(value) = values.next() else { return Ok(None) };
@@ -95,7 +95,7 @@ fn value<'h>(headers: &'h HeaderMap, header: &str) -> Result<Option<Cow<'h, str>
 
 #[cfg(test)]
 mod tests {
-    use http::{HeaderName, HeaderValue};
+    use http::HeaderValue;
     use serde_json::json;
 
     use super::*;

@@ -1,5 +1,6 @@
 //! The protocol's versions and names.
 
+use http::HeaderName;
 use serde::{Deserialize, Serialize};
 
 /// A version of the protocol that is spoken here; a later one compares greater.
@@ -74,13 +75,13 @@ impl Generation {
 }
 
 /// Header that names the version.
-pub const VERSION_HEADER: &str = "mcp-protocol-version";
+pub const VERSION_HEADER: HeaderName = HeaderName::from_static("mcp-protocol-version");
 /// Header that names a legacy session.
-pub const SESSION_HEADER: &str = "mcp-session-id";
+pub const SESSION_HEADER: HeaderName = HeaderName::from_static("mcp-session-id");
 /// Header that repeats a modern request's method.
-pub const METHOD_HEADER: &str = "mcp-method";
+pub const METHOD_HEADER: HeaderName = HeaderName::from_static("mcp-method");
 /// Header that repeats what a modern request is about.
-pub const NAME_HEADER: &str = "mcp-name";
+pub const NAME_HEADER: HeaderName = HeaderName::from_static("mcp-name");
 
 /// `_meta` member that names the version.
 pub const META_VERSION: &str = "io.modelcontextprotocol/protocolVersion";

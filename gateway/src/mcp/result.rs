@@ -3,10 +3,11 @@
 use super::protocol::{Generation, META_SERVER_INFO};
 use crate::json::{Members, Object};
 
-/// The `_meta` of a modern result.
-#[must_use]
-pub fn meta(server_info: &str) -> String {
-    Object::new().raw(META_SERVER_INFO, server_info).finish()
+/// Adds the `_meta` of a modern result.
+pub fn add_meta(result: &mut Object, server_info: &str) {
+    result.object("_meta", |meta| {
+        meta.raw(META_SERVER_INFO, server_info);
+    });
 }
 
 /// How long a modern client may keep a result.
@@ -23,7 +24,8 @@ pub enum Keep {
 /// Adds to a result what its generation asks for and it does not have yet. What it has stays as it is.
 #[must_use]
 pub fn complete(members: &Members<'_>, generation: Generation, keep: Keep, server_info: &str) -> String {
-    let mut result = Object::new();
+    let length: usize = members.0.iter().map(|(name, value)| name.len() + value.get().len() + 4).sum();
+    let mut result = Object::with_capacity(length + server_info.len() + 128);
     for (name, value) in &members.0 {
         result.raw(name, value.get());
     }
@@ -42,7 +44,7 @@ pub fn complete(members: &Members<'_>, generation: Generation, keep: Keep, serve
             }
         }
         if missing("_meta") {
-            result.raw("_meta", &meta(server_info));
+            add_meta(&mut result, server_info);
         }
     }
     result.finish()

@@ -1,6 +1,7 @@
 //! The client: one pool for all backends.
 
 use std::error::Error as _;
+use std::mem;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -113,13 +114,13 @@ impl Upstream {
     ///
     /// # Errors
     /// Where none comes in time.
-    pub async fn send(&self, request: Request<'_>) -> Result<Exchange, Failure> {
+    pub async fn send(&self, mut request: Request<'_>) -> Result<Exchange, Failure> {
         let backend = &request.target.backend;
         let permit = backend.admit(Instant::now())?;
         let mut wait = FIRST_WAIT;
         let mut left = request.retries;
         loop {
-            let outcome = self.send_once(&request).await;
+            let outcome = self.send_once(&mut request, left == 0).await;
             let retry = match &outcome {
                 Ok(response) => is_unavailable(response.status()),
                 Err(failure) => matches!(failure, Failure::Connect(_) | Failure::Broken(_)),
@@ -143,11 +144,23 @@ impl Upstream {
         }
     }
 
-    async fn send_once(&self, request: &Request<'_>) -> Result<http::Response<Incoming>, Failure> {
+    /// The last time, what is sent is taken and not copied.
+    async fn send_once(
+        &self,
+        request: &mut Request<'_>,
+        is_last: bool,
+    ) -> Result<http::Response<Incoming>, Failure> {
+        let (path, headers) = if is_last {
+            (mem::take(&mut request.path), mem::take(&mut request.headers))
+        } else {
+            (request.path.clone(), request.headers.clone())
+        };
         let mut outgoing = http::Request::new(Body::from(request.body.clone()));
         *outgoing.method_mut() = request.method.clone();
-        *outgoing.uri_mut() = request.target.uri(request.path.clone())?;
-        *outgoing.headers_mut() = request.headers.clone();
+        *outgoing.uri_mut() = request.target.uri(path)?;
+        *outgoing.headers_mut() = headers;
+        // The client would write it anew for each request.
+        outgoing.headers_mut().insert(header::HOST, request.target.host().clone());
         if !request.body.is_empty() {
             let json = HeaderValue::from_static("application/json");
             outgoing.headers_mut().entry(header::CONTENT_TYPE).or_insert(json);

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use http::uri::{PathAndQuery, Scheme, Uri};
+use http::HeaderValue;
+use http::uri::{self, Authority, PathAndQuery, Scheme, Uri};
 use mcp_crds::snapshot::Operation;
 use mcp_crds::v1alpha1::{self, Payload, ServiceRef};
 
@@ -20,6 +21,7 @@ pub struct Target {
     /// What is sent as the body.
     pub payload: Payload,
     scheme: Scheme,
+    host: HeaderValue,
 }
 
 impl PartialEq for Target {
@@ -34,36 +36,68 @@ impl PartialEq for Target {
 impl Target {
     /// The place that a tool or prompt names; `None` where there is none such.
     pub(crate) fn build(service: &ServiceRef, backends: &mut Backends<'_>) -> Option<Self> {
+        let backend = backends.get(&service.name, u16::try_from(service.port).ok()?)?;
+        let scheme = match service.scheme {
+            v1alpha1::Scheme::Http => Scheme::HTTP,
+            v1alpha1::Scheme::Https => Scheme::HTTPS,
+        };
+        let path = Pattern::path(&service.path)?;
         Some(Self {
-            backend: backends.get(&service.name, u16::try_from(service.port).ok()?)?,
-            path: Pattern::path(&service.path)?,
+            host: host(backend.authority(), &scheme)?,
+            backend,
+            path,
             payload: service.payload,
-            scheme: match service.scheme {
-                v1alpha1::Scheme::Http => Scheme::HTTP,
-                v1alpha1::Scheme::Https => Scheme::HTTPS,
-            },
+            scheme,
         })
     }
 
     /// The place that an operation names; `None` where there is none such.
     pub(crate) fn operation(operation: &Operation, backends: &mut Backends<'_>) -> Option<Self> {
-        Some(Self {
-            backend: backends.get(&operation.service, operation.port)?,
-            path: Pattern::path(&operation.path)?,
-            payload: Payload::Arguments,
-            scheme: Scheme::HTTP,
-        })
+        let backend = backends.get(&operation.service, operation.port)?;
+        let (path, payload, scheme) = (Pattern::path(&operation.path)?, Payload::Arguments, Scheme::HTTP);
+        Some(Self { host: host(backend.authority(), &scheme)?, backend, path, payload, scheme })
+    }
+
+    /// What `Host` says in a request to it.
+    pub(crate) const fn host(&self) -> &HeaderValue {
+        &self.host
     }
 
     /// The URI of a request to it.
     pub(crate) fn uri(&self, path: String) -> Result<Uri, Failure> {
         let wrong = |reason: &dyn std::fmt::Display| Failure::Request(reason.to_string());
         let path = PathAndQuery::from_maybe_shared(path).map_err(|error| wrong(&error))?;
-        Uri::builder()
-            .scheme(self.scheme.clone())
-            .authority(self.backend.authority().clone())
-            .path_and_query(path)
-            .build()
-            .map_err(|error| wrong(&error))
+        let mut parts = uri::Parts::default();
+        parts.scheme = Some(self.scheme.clone());
+        parts.authority = Some(self.backend.authority().clone());
+        parts.path_and_query = Some(path);
+        Uri::from_parts(parts).map_err(|error| wrong(&error))
+    }
+}
+
+/// The port is said where it is not the scheme's own.
+fn host(authority: &Authority, scheme: &Scheme) -> Option<HeaderValue> {
+    let own = if *scheme == Scheme::HTTPS { 443 } else { 80 };
+    let text = match authority.port_u16() {
+        Some(port) if port == own => authority.host(),
+        _ => authority.as_str(),
+    };
+    HeaderValue::from_str(text).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_says_its_port_where_that_is_not_the_schemes_own() {
+        for (authority, scheme, expected) in [
+            ("backend.ns.svc:80", Scheme::HTTP, "backend.ns.svc"),
+            ("backend.ns.svc:443", Scheme::HTTPS, "backend.ns.svc"),
+            ("backend.ns.svc:443", Scheme::HTTP, "backend.ns.svc:443"),
+            ("[::1]:8080", Scheme::HTTP, "[::1]:8080"),
+        ] {
+            assert_eq!(host(&authority.parse().unwrap(), &scheme).unwrap(), expected);
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! What is HTTP about a message: what the client takes, and which version of the protocol it speaks.
 
-use http::{HeaderMap, StatusCode, header};
+use http::{HeaderMap, HeaderName, StatusCode, header};
 
 use super::super::RpcError;
 use super::super::protocol::Version;
@@ -13,12 +13,16 @@ pub(super) struct Accepts {
 
 impl Accepts {
     pub(super) fn of(headers: &HeaderMap) -> Result<Self, (StatusCode, &'static str)> {
-        let is_json = text(headers, header::CONTENT_TYPE.as_str())
+        let is_json = text(headers, header::CONTENT_TYPE)
             .and_then(|value| value.split(';').next())
             .is_some_and(|essence| essence.trim().eq_ignore_ascii_case("application/json"));
         if !is_json {
             let sentence = "the body must be application/json\n";
             return Err((StatusCode::UNSUPPORTED_MEDIA_TYPE, sentence));
+        }
+        // What every client sends.
+        if headers.get(header::ACCEPT).is_some_and(|value| value == "application/json, text/event-stream") {
+            return Ok(Self { events: true });
         }
         if headers.contains_key(header::ACCEPT) && !accepts(headers, "application/json") {
             let sentence = "Accept must name application/json and text/event-stream\n";
@@ -40,7 +44,7 @@ pub(super) fn accepts(headers: &HeaderMap, media_type: &str) -> bool {
     })
 }
 
-pub(super) fn text<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
+pub(super) fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
     headers.get(name)?.to_str().ok()
 }
 

@@ -2,7 +2,7 @@
 
 use axum::body::Body as HttpBody;
 use axum::response::{IntoResponse, Response};
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::{StatusCode, header};
 
 use super::super::calls::{Context, Reply};
@@ -39,10 +39,26 @@ pub(super) fn respond(context: &Context, reply: Reply, held: Ticket) -> Response
     }
 }
 
-/// The response with a result, which is not copied: a list may be large.
+/// How large a result may be to be copied, in bytes: beyond that, pieces cost less.
+const COPIED: usize = 8192;
+
+/// The response with a result, which is not copied where it is large, as a list may be.
 pub(super) fn result_response(id: &Id, result: Bytes) -> Response {
-    let head = format!(r#"{{"jsonrpc":"2.0","id":{},"result":"#, id.as_json());
-    json(StatusCode::OK, Chunks::from([Bytes::from(head), result, Bytes::from_static(b"}")]))
+    const BEGINNING: &str = r#"{"jsonrpc":"2.0","id":"#;
+    const NEXT: &str = r#","result":"#;
+    let length = BEGINNING.len() + id.as_json().len() + NEXT.len();
+    let copied = if result.len() <= COPIED { result.len() + 1 } else { 0 };
+    let mut head = BytesMut::with_capacity(length + copied);
+    for text in [BEGINNING, id.as_json(), NEXT] {
+        head.extend_from_slice(text.as_bytes());
+    }
+    if copied > 0 {
+        head.extend_from_slice(&result);
+        head.extend_from_slice(b"}");
+        return json(StatusCode::OK, Chunks::from(head.freeze()));
+    }
+    let head = head.freeze();
+    json(StatusCode::OK, Chunks::from([head, result, Bytes::from_static(b"}")]))
 }
 
 pub(super) fn error_text(error: &RpcError, id: Option<&Id>) -> String {
