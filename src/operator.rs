@@ -13,7 +13,7 @@ use tracing::{Span, error, info_span, warn};
 
 use crate::admission;
 use crate::children::{self, ChildKind, Children};
-use crate::cli::run::{ReconcileArgs, RunArgs};
+use crate::cli::run::RunArgs;
 use crate::index::Index;
 use crate::lists::Lists;
 use crate::metrics::{Outcome as Ended, Reconciles};
@@ -22,6 +22,7 @@ use crate::probe::{self, Mcp, Probes};
 use crate::queue::{self, Outcome, WorkQueue};
 use crate::reconcile::{self, Context, Error, Retry, Written};
 use crate::recorder;
+use crate::redis::removal::{self, Keys, Removals, Services};
 use crate::redis::{self, Capabilities, Redis};
 use crate::runtime::Runtime;
 use crate::webhook_configuration::Own;
@@ -48,7 +49,7 @@ pub(crate) async fn attach(runtime: &mut Runtime, args: &RunArgs) -> anyhow::Res
     let children = watch_children(runtime, &queue, &lists);
     let pods = watch_pods(runtime, &queue, &lists);
     let own = admission::attach(runtime, args, Arc::clone(&catalog)).await?;
-    reconcile_when_leading(runtime, &args.reconcile, queue, lists, catalog, children, pods);
+    reconcile_when_leading(runtime, args, queue, lists, catalog, children, pods);
     Ok(own)
 }
 
@@ -110,7 +111,7 @@ fn watch_pods(runtime: &mut Runtime, queue: &WorkQueue<ObjectKey>, lists: &Lists
 
 fn reconcile_when_leading(
     runtime: &mut Runtime,
-    args: &ReconcileArgs,
+    args: &RunArgs,
     queue: WorkQueue<ObjectKey>,
     lists: Lists,
     catalog: Arc<RwLock<Catalog>>,
@@ -119,6 +120,9 @@ fn reconcile_when_leading(
 ) {
     let probes = probe_when_leading(runtime, &queue);
     let redis = ask_for_redis_when_leading(runtime, &queue, &pods);
+    let services = if args.is_outside_a_cluster() { Services::Here } else { Services::InCluster };
+    let removals = remove_keys_when_leading(runtime, &queue, services);
+    let args = &args.reconcile;
     let (concurrency, gateway_image) = (args.concurrency, Arc::from(args.gateway_image.as_str()));
     let (client, drain, passes) = (runtime.client(), runtime.drain(), runtime.metrics.reconciles());
     runtime.spawn_writer("reconcile", move |leadership| async move {
@@ -132,6 +136,7 @@ fn reconcile_when_leading(
             probes,
             pods: Arc::clone(&pods),
             redis,
+            removals,
             gateway_image,
             recorder,
             may_write: Arc::clone(&may_write),
@@ -193,6 +198,22 @@ fn ask_for_redis_when_leading(
         Ok::<_, std::convert::Infallible>(())
     });
     redis
+}
+
+/// Removes what servers that are deleted have kept in Redis, and calls for a pass over each of which there is news.
+fn remove_keys_when_leading(
+    runtime: &mut Runtime,
+    queue: &WorkQueue<ObjectKey>,
+    services: Services,
+) -> Arc<Removals> {
+    let removals: Arc<Removals> = Arc::default();
+    let (asked, queue, drain) = (Arc::clone(&removals), queue.clone(), runtime.drain());
+    let keys = Arc::new(Keys { client: runtime.client(), services });
+    runtime.spawn_writer("redis-keys", move |_| async move {
+        removal::run(asked, keys, move |server| queue.add(server), drain.begun()).await;
+        Ok::<_, std::convert::Infallible>(())
+    });
+    removals
 }
 
 /// Passes over objects, counted and logged.

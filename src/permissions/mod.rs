@@ -138,9 +138,9 @@ pub const RULES: &[Rule] = &[
     Rule {
         resources: &["secrets"],
         verbs: &["list", "watch"],
-        reason: "The webhook's certificate, which every replica serves; and the names of Secrets whose owners consent, by a \
-                 label, to their being sent as headers. What is in those is not asked for; but gateways, which read it, can \
-                 only be granted what the operator may do.",
+        reason: "The webhook's certificate, which every replica serves; the password of a deleted server's Redis, to remove its \
+                 keys; and the names of Secrets whose owners consent, by a label, to their being sent as headers. What is in \
+                 those is not asked for; but gateways, which read it, can only be granted what the operator may do.",
         ..CLUSTER
     },
     Rule {

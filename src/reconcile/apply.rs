@@ -18,6 +18,7 @@ use tracing::{debug, info};
 use super::build::{self, Intent, Part};
 use super::error::Answer;
 use super::identity::Identity;
+use super::written::Latest;
 use super::{Context, Error, MANAGER, drift};
 use crate::children::{ChildKey, ChildKind, Found, Observed, Rollout, Sight};
 use crate::object::Object;
@@ -363,9 +364,10 @@ pub(super) async fn status(
         answer = api.patch_status(&identity.name, &params, &Patch::Merge(&body)).await;
     }
     let written = answer.map_err(|error| Answer::of(error, &what).into_error(&what))?;
-    context.written.put(&identity.key(), seen, status);
+    let version = written.metadata.resource_version;
+    context.written.put(&identity.key(), seen, Latest { status, version: version.clone() });
     debug!(object = what, "status written");
-    Ok(written.metadata.resource_version)
+    Ok(version)
 }
 
 /// Whether the stored object has values of types that its kind does not know: it was stored under an older schema. Such an

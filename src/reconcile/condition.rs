@@ -107,6 +107,8 @@ pub enum Reason {
     InvalidImageName,
     /// A JSON Schema of the tool breaks a rule.
     InvalidSchema,
+    /// What the gateways of a server that is being deleted have kept in Redis cannot be removed.
+    KeysNotRemoved,
     /// Somebody else's object has the name of a child.
     NameTaken,
     /// The server took a request and never answered it.
@@ -155,7 +157,7 @@ pub enum Reason {
 
 impl Reason {
     /// All of them.
-    pub const ALL: [Self; 39] = [
+    pub const ALL: [Self; 40] = [
         Self::Accepted,
         Self::AddressAssigned,
         Self::AddressPending,
@@ -176,6 +178,7 @@ impl Reason {
         Self::Invalid,
         Self::InvalidImageName,
         Self::InvalidSchema,
+        Self::KeysNotRemoved,
         Self::NameTaken,
         Self::NotCreated,
         Self::OutOfMemory,
@@ -228,6 +231,7 @@ impl Reason {
             Self::Invalid => "Invalid",
             Self::InvalidImageName => "InvalidImageName",
             Self::InvalidSchema => "InvalidSchema",
+            Self::KeysNotRemoved => "KeysNotRemoved",
             Self::NameTaken => "NameTaken",
             Self::NoAnswer => "NoAnswer",
             Self::NotCreated => "NotCreated",

@@ -22,14 +22,17 @@ pub(super) async fn keep(context: &Context, identity: &Identity, document: &Valu
     write(context, identity, document, &finalizers).await
 }
 
+/// Whether a server that is being deleted waits for the operator.
+pub(super) fn holds(document: &Value) -> bool {
+    finalizers(document).contains(&FINALIZER)
+}
+
 /// Releases a server that is being deleted. Its children are the garbage collector's.
-///
-/// What its gateways keep in Redis is not waited for: every key there has a lifetime, and goes by itself.
 pub(super) async fn release(context: &Context, identity: &Identity, document: &Value) -> Result<(), Error> {
-    let mut finalizers = finalizers(document);
-    if !finalizers.contains(&FINALIZER) {
+    if !holds(document) {
         return Ok(());
     }
+    let mut finalizers = finalizers(document);
     finalizers.retain(|one| *one != FINALIZER);
     write(context, identity, document, &finalizers).await?;
     info!(object = %identity, "released");

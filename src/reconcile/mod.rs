@@ -12,6 +12,7 @@ mod drift;
 mod error;
 mod finalize;
 mod identity;
+mod keys;
 mod offer;
 mod probed;
 mod redis;
@@ -33,6 +34,7 @@ use parking_lot::RwLock;
 
 pub use condition::Reason;
 pub use error::{Error, Retry};
+pub(crate) use validate::CLUSTER_DOMAIN;
 pub use written::Written;
 
 use crate::children::Children;
@@ -40,6 +42,7 @@ use crate::pods::Pods;
 use crate::probe::Probes;
 use crate::recorder::Recorder;
 use crate::redis::Redis;
+use crate::redis::removal::Removals;
 
 /// The field manager of every write. It never changes: server-side apply would take a new name for a stranger.
 pub const MANAGER: &str = "mcp-operator";
@@ -58,6 +61,8 @@ pub struct Context {
     pub pods: Arc<Pods>,
     /// Told which servers use Redis, and asked whether it answers them.
     pub redis: Arc<Redis>,
+    /// Told what servers that are being deleted have kept there, and asked whether it is removed.
+    pub removals: Arc<Removals>,
     /// What runs where a server has no image of its own.
     pub gateway_image: Arc<str>,
     /// Where is told what happened, for people.

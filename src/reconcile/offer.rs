@@ -47,8 +47,8 @@ pub(super) async fn reconcile(key: &ObjectKey, context: &Context) -> Result<Outc
         context.written.forget(key);
         return Ok(Outcome::AwaitChange);
     };
-    let stored = match context.written.status(key, &standing.document) {
-        Some(written) => Some(written),
+    let stored = match context.written.latest(key, &standing.document) {
+        Some(latest) => Some(latest.status),
         None => stored_status(&standing.document)?,
     };
     let stored = readable(stored);

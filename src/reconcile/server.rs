@@ -13,9 +13,10 @@ use super::apply::{self, Applied, Child};
 use super::build::{self, Children};
 use super::dereference::{self, Dereferenced, Offered};
 use super::identity::Identity;
+use super::keys::Keys;
 use super::status::{self, Facts};
 use super::validate::{Invalid, ValidServer};
-use super::{Context, Error, Outcome, condition, finalize, probed, redis, tell};
+use super::{Context, Error, Outcome, condition, finalize, keys, probed, redis, tell};
 
 /// How long a first status waits for the Deployment to report its pods. Creation times have whole seconds, so an age
 /// of two is one of one at least.
@@ -60,22 +61,29 @@ pub(super) async fn reconcile(key: &ObjectKey, context: &Context) -> Result<Outc
         context.written.forget(key);
         context.probes.forget(key);
         context.redis.forget(key);
+        context.removals.forget(key);
         return Ok(Outcome::AwaitChange);
     };
     let Dereferenced { identity, deleting, document: seen, offered, children: present, trouble } = found;
     let mut document: Value = serde_json::from_str(&seen).map_err(Error::Document)?;
-    let written = context.written.status(key, &seen);
-    let stored = stored_status(written.as_ref().or_else(|| document.get("status")));
+    let latest = context.written.latest(key, &seen);
+    let stored =
+        stored_status(latest.as_ref().map(|latest| &latest.status).or_else(|| document.get("status")));
+    set_version(&mut document, latest.and_then(|latest| latest.version));
     let now = (context.clock)();
     if deleting {
         context.probes.forget(key);
         context.redis.forget(key);
-        let status = status::terminating(&identity, &stored, now);
+        let keys = keys::of(&context.removals, &identity, &document, now);
+        let status = status::terminating(&identity, &stored, &keys, now);
         let written = write_status(context, &identity, &seen, status, stored).await?;
-        if let (Some(now), Some(version)) = (written, document.pointer_mut("/metadata/resourceVersion")) {
-            *version = now.into();
+        set_version(&mut document, written);
+        if !matches!(keys, Keys::Removing(_)) {
+            finalize::release(context, &identity, &document).await?;
         }
-        finalize::release(context, &identity, &document).await?;
+        if let Keys::Left(why) = keys {
+            context.recorder.record(tell::left(&identity, &why));
+        }
         return Ok(Outcome::AwaitChange);
     }
     let plan = Plan::new(&identity, &document, &offered, &context.gateway_image);
@@ -105,6 +113,13 @@ pub(super) async fn reconcile(key: &ObjectKey, context: &Context) -> Result<Outc
     status.conditions = condition::own(status.conditions);
     write_status(context, &identity, &seen, status, stored).await?;
     outcome(&identity, &children)
+}
+
+/// Makes what is written next mean the object as it is after the last write.
+fn set_version(document: &mut Value, version: Option<String>) {
+    if let (Some(version), Some(seen)) = (version, document.pointer_mut("/metadata/resourceVersion")) {
+        *seen = version.into();
+    }
 }
 
 /// A status that does not read as one counts as none, and is replaced.

@@ -11,6 +11,7 @@ use super::build::{CatalogState, ingress, labels};
 use super::condition::{Reason, Type, Verdict, own, whole_seconds};
 use super::dereference::Offered;
 use super::identity::Identity;
+use super::keys::Keys;
 use super::server::Plan;
 use super::validate::Invalid;
 use crate::children::{ChildKind, Facts as ChildFacts, Rollout};
@@ -44,9 +45,20 @@ pub(super) fn server(facts: &Facts<'_>, stored: &MCPServerStatus, now: Timestamp
 }
 
 /// The status of a server that is being deleted: as it was, and terminating.
-pub(super) fn terminating(identity: &Identity, stored: &MCPServerStatus, now: Timestamp) -> MCPServerStatus {
+pub(super) fn terminating(
+    identity: &Identity,
+    stored: &MCPServerStatus,
+    keys: &Keys,
+    now: Timestamp,
+) -> MCPServerStatus {
     let mut status = own_part(stored.clone());
-    let ready = Verdict::no(Reason::Terminating, "the server is being deleted");
+    let held = stored.conditions.iter().find(|it| it.reason == Reason::KeysNotRemoved.as_str());
+    let ready = match (keys, held) {
+        (Keys::Removing(Some(why)), _) => Verdict::no(Reason::KeysNotRemoved, why),
+        // Whoever leads now has not seen yet whether that still holds.
+        (Keys::Removing(None), Some(held)) => Verdict::no(Reason::KeysNotRemoved, &*held.message),
+        _ => Verdict::no(Reason::Terminating, "the server is being deleted"),
+    };
     let ready = ready.condition(Type::Ready, identity.generation, &stored.conditions, now);
     status.conditions.retain(|condition| condition.type_ != ready.type_);
     status.conditions.insert(0, ready);

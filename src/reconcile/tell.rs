@@ -14,6 +14,9 @@ use super::identity::Identity;
 use crate::children::ChildKey;
 use crate::recorder::Occurrence;
 
+/// What the operator does with what goes.
+const DELETE: &str = "Delete";
+
 impl Identity {
     fn occurrence(&self, warning: bool, reason: Reason, action: &'static str, note: String) -> Occurrence {
         Occurrence {
@@ -46,7 +49,7 @@ pub(super) fn changes(identity: &Identity, changes: &[Change]) -> Vec<Occurrence
     });
     let created = created.map(|names| (Reason::Created, "Create", format!("created {names}")));
     let deleted =
-        deleted.map(|names| (Reason::Deleted, "Delete", format!("deleted {names}, no longer asked for")));
+        deleted.map(|names| (Reason::Deleted, DELETE, format!("deleted {names}, no longer asked for")));
     let scaled = changes.iter().filter_map(|change| match change {
         Change::Scaled { from, to } => {
             Some((Reason::Scaled, "Scale", format!("scaled from {from} to {to} replicas")))
@@ -57,16 +60,26 @@ pub(super) fn changes(identity: &Identity, changes: &[Change]) -> Vec<Occurrence
     all.map(|(reason, action, note)| identity.occurrence(false, reason, action, note)).collect()
 }
 
-/// A server that failed, by its reason.
+/// A server that failed, by its reason; or whose deletion is held up, once, however each try fails.
 pub(super) fn status(
     identity: &Identity,
     before: &MCPServerStatus,
     after: &MCPServerStatus,
 ) -> Option<Occurrence> {
-    let ready = find(&after.conditions, Type::Ready).filter(|_| after.phase == Phase::Failed)?;
+    let ready = find(&after.conditions, Type::Ready)?;
     let reason = Reason::from_name(&ready.reason)?;
-    is_news(&before.conditions, ready)
-        .then(|| identity.occurrence(true, reason, "Reconcile", ready.message.clone()))
+    let was_so = || find(&before.conditions, Type::Ready).is_some_and(|before| before.reason == ready.reason);
+    let (is_news, action) = match (after.phase, reason) {
+        (Phase::Failed, _) => (is_news(&before.conditions, ready), "Reconcile"),
+        (_, Reason::KeysNotRemoved) => (!was_so(), DELETE),
+        _ => return None,
+    };
+    is_news.then(|| identity.occurrence(true, reason, action, ready.message.clone()))
+}
+
+/// What a server that has been released leaves behind.
+pub(super) fn left(identity: &Identity, why: &str) -> Occurrence {
+    identity.occurrence(true, Reason::KeysNotRemoved, DELETE, why.to_owned())
 }
 
 /// A tool, prompt or resource that is not accepted: what it conflicts with, or what is wrong with it.

@@ -2,6 +2,7 @@
 
 mod cluster;
 mod gateway;
+mod keys;
 mod probing;
 
 use std::sync::atomic::Ordering;

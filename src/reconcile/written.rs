@@ -20,21 +20,29 @@ pub struct Written(Mutex<HashMap<ObjectKey, Write>>);
 struct Write {
     /// What the watch showed when the status was decided.
     document: Arc<str>,
-    status: Value,
+    latest: Latest,
+}
+
+/// What an object has become by the write of its status.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Latest {
+    pub(super) status: Value,
+    /// Its `resourceVersion`.
+    pub(super) version: Option<String>,
 }
 
 impl Written {
     /// Remembers a status that was decided from this document.
-    pub(super) fn put(&self, key: &ObjectKey, document: &Arc<str>, status: Value) {
-        self.0.lock().insert(key.clone(), Write { document: Arc::clone(document), status });
+    pub(super) fn put(&self, key: &ObjectKey, document: &Arc<str>, latest: Latest) {
+        self.0.lock().insert(key.clone(), Write { document: Arc::clone(document), latest });
     }
 
-    /// The status that was written, where the watch still shows this document; forgets one that the watch has passed.
-    pub(super) fn status(&self, key: &ObjectKey, document: &Arc<str>) -> Option<Value> {
+    /// What was written, where the watch still shows this document; forgets what the watch has passed.
+    pub(super) fn latest(&self, key: &ObjectKey, document: &Arc<str>) -> Option<Latest> {
         let mut writes = self.0.lock();
         match writes.get(key) {
             // Every event of the watch makes a document of its own, also where it says the same.
-            Some(write) if Arc::ptr_eq(&write.document, document) => Some(write.status.clone()),
+            Some(write) if Arc::ptr_eq(&write.document, document) => Some(write.latest.clone()),
             Some(_) => {
                 writes.remove(key);
                 None
@@ -60,12 +68,13 @@ mod tests {
     fn a_status_stands_in_until_the_watch_shows_something_else() {
         let (written, key) = (Written::default(), ObjectKey::new(Kind::Tool, "default", "search"));
         let [before, after]: [Arc<str>; 2] = ["{}".into(), "{}".into()];
-        assert_eq!(written.status(&key, &before), None);
-        written.put(&key, &before, json!({ "phase": "Running" }));
-        assert_eq!(written.status(&key, &before), Some(json!({ "phase": "Running" })));
-        assert_eq!(written.status(&key, &after), None);
-        assert_eq!(written.status(&key, &before), None, "it is forgotten");
-        written.put(&key, &after, json!({}));
+        assert_eq!(written.latest(&key, &before), None);
+        let latest = Latest { status: json!({ "phase": "Running" }), version: Some("2".to_owned()) };
+        written.put(&key, &before, latest.clone());
+        assert_eq!(written.latest(&key, &before).as_ref(), Some(&latest));
+        assert_eq!(written.latest(&key, &after), None);
+        assert_eq!(written.latest(&key, &before), None, "it is forgotten");
+        written.put(&key, &after, latest);
         written.forget(&key);
         assert!(written.0.lock().is_empty());
     }

@@ -1,10 +1,12 @@
-//! Whether Redis answers the gateways that use it, as their pods say.
+//! What the operator has to do with the Redis of gateways: to say whether it answers them, and to remove what a server that is
+//! deleted has left there ([`removal`]).
 //!
-//! Only the pods know: they have the password, the authorities, and the way through the cluster's network. Passes say which
-//! servers use Redis ([`Redis::observe`]); a task of the leader's asks their pods ([`run`]), and calls for a pass where the answer
-//! has become another.
+//! Whether it answers, only the pods know: they have the password, the authorities, and the way through the cluster's network.
+//! Passes say which servers use Redis ([`Redis::observe`]); a task of the leader's asks their pods ([`run`]), and calls for a pass
+//! where the answer has become another.
 
 mod capabilities;
+pub mod removal;
 mod task;
 
 use std::collections::HashMap;

@@ -36,6 +36,7 @@ mod outside;
 mod permissions;
 mod propagation;
 mod quiet;
+mod redis;
 mod replicas;
 mod rules;
 mod samples;

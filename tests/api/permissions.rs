@@ -210,7 +210,11 @@ async fn live(ns: &Namespace) {
         let taken = |found: &Value| condition(found, "Ready") == Some(("False", "NameTaken"));
         ns.until("MCPServer", object::name(&server), "says so", taken).await;
     }
-    ns.create(&mk_server("cached").with("/spec/redis/serviceName", "redis")).await;
+    let password = json!({ "name": "redis", "key": "password" });
+    let secret = json!({ "apiVersion": "v1", "kind": "Secret", "metadata": { "name": "redis" }, "stringData": { "password": "x" } });
+    ns.create(&secret).await;
+    let cached = mk_gateway("cached").with("/spec/redis/serviceName", "redis");
+    ns.create(&cached.with("/spec/redis/passwordSecretRef", password)).await;
     ns.until("Deployment", "cached", "is made", |_| true).await;
     ns.delete("MCPServer", "cached").await.accepted();
     ns.until_gone("MCPServer", "cached").await;

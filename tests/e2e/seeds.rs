@@ -140,6 +140,9 @@ async fn the_seeds_and_the_samples_are_applied_unchanged_and_used_by_the_officia
 
     default.kubectl(&["delete", "rolebinding", "viewer"], "").await.ok();
     installed.kubectl(&["delete", "--filename", &seeds], "").await.ok();
+    // The operator has found their Redis where their pods have.
+    let held = system.list("Event").await.into_iter().find(|event| event["reason"] == "KeysNotRemoved");
+    assert_eq!(held, None);
     let samples = path("config/samples").display().to_string();
     installed.kubectl(&["delete", "--kustomize", &samples], "").await.ok();
     wait::until("nothing is left of the servers", async || {

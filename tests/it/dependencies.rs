@@ -52,9 +52,19 @@ fn the_gateway_knows_no_operator() {
 }
 
 #[test]
+fn the_operator_knows_no_gateway() {
+    assert_without("mcp-operator", &["mcp-gateway"]);
+}
+
+#[test]
+fn what_both_know_of_redis_knows_neither() {
+    assert_without("mcp-redis", &["mcp-operator", "mcp-gateway", "mcp-crds", "kube-client"]);
+}
+
+#[test]
 fn the_sample_server_is_one_like_any_other() {
     assert_without(
         "mcp-k8s-server",
-        &["mcp-operator", "mcp-crds", "mcp-webhook", "mcp-certs", "mcp-process"],
+        &["mcp-operator", "mcp-crds", "mcp-webhook", "mcp-certs", "mcp-process", "mcp-redis"],
     );
 }

@@ -56,10 +56,18 @@ impl Gateway {
     /// # Panics
     /// Where it does not become so.
     pub(crate) async fn start_ready(ns: &Namespace, server: &str) -> Self {
+        Self::start_ready_with(ns, server, &[]).await
+    }
+
+    /// Likewise, with more arguments.
+    ///
+    /// # Panics
+    /// Where it does not become so.
+    pub(crate) async fn start_ready_with(ns: &Namespace, server: &str, more: &[&str]) -> Self {
         static BINARY: OnceLock<PathBuf> = OnceLock::new();
         let binary = BINARY.get_or_init(|| binary::of("mcp-gateway"));
         let kubeconfig = kubeconfig_of(ns, &format!("{server}-gateway")).await;
-        let gateway = Self::start(binary, &kubeconfig, ns, server);
+        let gateway = Self::start(binary, &kubeconfig, ns, server, more);
         wait::until("the gateway is ready", async || {
             if let Some(code) = gateway.process.exit_code() {
                 panic!("the gateway ended with {code}\n{}", gateway.process.output.end("", 40));
@@ -73,13 +81,14 @@ impl Gateway {
         gateway
     }
 
-    fn start(binary: &Path, kubeconfig: &Path, ns: &Namespace, server: &str) -> Self {
+    fn start(binary: &Path, kubeconfig: &Path, ns: &Namespace, server: &str, more: &[&str]) -> Self {
         let address = free_port();
         let mut command = Command::new(binary);
         command
             .env("KUBECONFIG", kubeconfig)
             .args(["serve", "--catalog", server, "--namespace", &ns.name])
-            .args(["--address", "127.0.0.1", "--port", &address.port().to_string(), "--admin-port", "0"]);
+            .args(["--address", "127.0.0.1", "--port", &address.port().to_string(), "--admin-port", "0"])
+            .args(more);
         let process = Guarded::start(&command);
         Self { process, endpoint: Endpoint::new(address) }
     }
@@ -130,6 +139,20 @@ impl Endpoint {
         let (head, body) = answer.into_parts();
         let body = body.collect().await.map_err(|error| error.to_string())?.to_bytes();
         Ok(Response::from_parts(head, body))
+    }
+
+    /// Begins a session, as clients of the older revisions of MCP do.
+    ///
+    /// # Errors
+    /// Where it begins none.
+    pub(crate) async fn begin_session(&self) -> Result<(), String> {
+        let params = json!({
+            "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": { "name": "tests", "version": "1" },
+        });
+        let message = json!({ "jsonrpc": "2.0", "id": 1, "method": "initialize", "params": params });
+        let answer = self.post(&[], &message).await?;
+        let begun = answer.headers().contains_key("mcp-session-id");
+        if begun { Ok(()) } else { Err(answer.status().to_string()) }
     }
 
     /// The tools that it lists.

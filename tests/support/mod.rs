@@ -19,6 +19,8 @@ pub(crate) mod pods;
 pub(crate) mod process;
 #[expect(dead_code, reason = "the tests without a cluster use the rest")]
 pub(crate) mod queries;
+#[allow(dead_code, reason = "the gateway's own tests do more to it")]
+pub(crate) mod redis;
 #[expect(dead_code, reason = "the documentation and the tests without a cluster use the rest")]
 pub(crate) mod rules;
 pub(crate) mod schemas;

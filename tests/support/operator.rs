@@ -40,6 +40,7 @@ pub(crate) struct Installation {
     configuration: String,
     kubeconfig: PathBuf,
     flags: BTreeMap<String, String>,
+    variables: BTreeMap<String, String>,
 }
 
 /// A replica. Dropping it ends it.
@@ -56,7 +57,8 @@ impl Installation {
     fn new(namespace: Namespace, endpoints: Option<Endpoints>) -> Self {
         let configuration = namespace.name.clone();
         let kubeconfig = namespace.cluster.kubeconfig().to_owned();
-        Self { namespace, endpoints, configuration, kubeconfig, flags: BTreeMap::new() }
+        let (flags, variables) = (BTreeMap::new(), BTreeMap::new());
+        Self { namespace, endpoints, configuration, kubeconfig, flags, variables }
     }
 
     /// On a developer's machine: the one replica registers its webhooks by their URL, and removes them at its end.
@@ -114,6 +116,12 @@ impl Installation {
         self
     }
 
+    /// With this variable for every replica that is started from now on.
+    pub(crate) fn with_variable(mut self, name: &str, value: &str) -> Self {
+        self.variables.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
     /// With the Secret and the Lease in another namespace, which may not be there.
     pub(crate) fn with_namespace(self, name: &str) -> Self {
         self.with([("--namespace", name)])
@@ -157,6 +165,7 @@ impl Installation {
         let mut command = Command::new(env!("CARGO_BIN_EXE_mcp-operator"));
         command
             .env("KUBECONFIG", &self.kubeconfig)
+            .envs(&self.variables)
             .arg("run")
             .args(["--mutating-configuration", self.configuration()])
             .args(["--validating-configuration", self.configuration()])

@@ -7,10 +7,11 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use clap::Args;
 use mcp_crds::validate::duration::parse_go_duration;
+use mcp_redis::{Password, Prefix, Settings};
 
 use crate::gateway::Bounds;
 use crate::process::{Listening, Process, Timing};
-use crate::redis::{OnFailure, Password, Redis, Settings};
+use crate::redis::{OnFailure, Redis};
 use crate::source::cluster::Source;
 use crate::source::manifests::Manifests;
 use crate::telemetry::{LogFormat, Telemetry};
@@ -41,6 +42,10 @@ pub struct ServeArgs {
     /// Namespace of the MCPServer [default: the pod's own]
     #[arg(long, env = "MCP_GATEWAY_NAMESPACE", value_name = "NAME", requires = "catalog")]
     namespace: Option<String>,
+    /// UID of the MCPServer, which all that is kept in Redis for it carries: one of the same name that is made later finds none
+    /// of it [default: none, as there is without a cluster]
+    #[arg(long, env = "MCP_GATEWAY_SERVER_UID", value_name = "UID")]
+    server_uid: Option<String>,
     /// Folder where the same catalog is mounted, for a start while the API server is away
     #[arg(long, env = "MCP_GATEWAY_CATALOG_DIR", value_name = "PATH", requires = "catalog")]
     catalog_dir: Option<PathBuf>,
@@ -96,16 +101,15 @@ struct RedisArgs {
 
 impl RedisArgs {
     /// The part of Redis that belongs to a server.
-    fn redis(self, namespace: &str, server: &str) -> anyhow::Result<Option<Redis>> {
+    fn redis(self, prefix: Prefix) -> anyhow::Result<Option<Redis>> {
         let Some(address) = self.redis else { return Ok(None) };
         let settings = Settings {
             address,
             database: self.redis_database,
             password: self.redis_password,
             tls: self.redis_tls,
-            on_failure: self.redis_failure,
         };
-        Redis::new(&settings, namespace, server).context("--redis").map(Some)
+        Redis::new(&settings, prefix, self.redis_failure).context("--redis").map(Some)
     }
 }
 
@@ -189,13 +193,14 @@ async fn run(args: ServeArgs, traces: bool) -> anyhow::Result<()> {
         admin_port: args.admin_port,
     };
     let bounds = args.bounds.bounds();
+    let prefix = |namespace: &str, server: &str| Prefix::new(namespace, server, args.server_uid.as_deref());
     match (args.manifests, args.catalog) {
         (Some(path), _) => {
             let manifests = Manifests { path, server: args.server };
             let loaded = manifests.load()?;
             let listening = listening(IpAddr::V4(Ipv4Addr::LOCALHOST), loaded.port);
             let served = &loaded.snapshot.server;
-            let redis = args.redis.redis(&served.namespace, &served.name)?;
+            let redis = args.redis.redis(prefix(&served.namespace, &served.name))?;
             let process = Process::new(listening, redis, bounds, timing, traces).await?;
             process.run_manifests(manifests, loaded, Directory::local(args.services)).await
         }
@@ -203,7 +208,7 @@ async fn run(args: ServeArgs, traces: bool) -> anyhow::Result<()> {
             let namespace = args.namespace.map_or_else(own_namespace, Ok)?;
             let source =
                 Source { server: server.clone(), namespace: namespace.clone(), mounted: args.catalog_dir };
-            let redis = args.redis.redis(&namespace, &server)?;
+            let redis = args.redis.redis(prefix(&namespace, &server))?;
             let listening = listening(IpAddr::V6(Ipv6Addr::UNSPECIFIED), 8080);
             let process = Process::new(listening, redis, bounds, timing, traces).await?;
             process.run_cluster(source, Directory::Cluster { namespace, domain: args.cluster_domain }).await

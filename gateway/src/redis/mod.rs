@@ -9,7 +9,6 @@ mod events;
 mod link;
 mod rate_limit;
 mod sessions;
-mod settings;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -17,23 +16,37 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use ::redis::aio::MultiplexedConnection;
 use ::redis::{Client, Cmd, FromRedisValue, RedisError, RedisResult, ScriptInvocation};
 use arc_swap::ArcSwapOption;
+use mcp_redis::{Prefix, Program, Settings, SettingsError};
 use thiserror::Error;
 use tokio::sync::{Notify, watch};
 use tracing::{debug, warn};
 
 pub(crate) use events::{Event, What};
-pub use settings::{OnFailure, Password, Settings, SettingsError};
+
+/// Who this is, as Redis lists its clients.
+const PROGRAM: Program = Program { name: "mcp-gateway", version: crate::VERSION };
 
 /// Redis gives no answer now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("redis does not answer")]
 pub struct Away;
 
+/// What becomes of what cannot be done without Redis, while there is none.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum OnFailure {
+    /// It is done as far as this pod can: sessions begin here, those of before are taken at their word, and limits are
+    /// counted here
+    #[default]
+    Open,
+    /// It is refused: with 503 what needs a session, and with an error a call of a tool that has a rate limit
+    Closed,
+}
+
 /// Redis, with what of it belongs to one server.
 pub struct Redis {
     client: Client,
     /// What every key of the server begins with.
-    prefix: String,
+    prefix: Prefix,
     /// What becomes of what cannot be done without Redis.
     pub on_failure: OnFailure,
     /// Names this process among those that hear each other.
@@ -55,7 +68,7 @@ struct Connection {
 impl std::fmt::Debug for Redis {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Redis")
-            .field("prefix", &self.prefix)
+            .field("prefix", &self.prefix.to_string())
             .field("up", &self.is_up())
             .finish_non_exhaustive()
     }
@@ -66,11 +79,11 @@ impl Redis {
     ///
     /// # Errors
     /// Where the settings name no Redis, or the machine's certificate authorities cannot be read.
-    pub fn new(settings: &Settings, namespace: &str, server: &str) -> Result<Self, SettingsError> {
+    pub fn new(settings: &Settings, prefix: Prefix, on_failure: OnFailure) -> Result<Self, SettingsError> {
         Ok(Self {
-            client: settings.client()?,
-            prefix: format!("mcp:{namespace}:{server}:"),
-            on_failure: settings.on_failure,
+            client: settings.client(PROGRAM)?,
+            prefix,
+            on_failure,
             me: rand::random(),
             current: ArcSwapOption::empty(),
             is_up: watch::Sender::new(false),

@@ -203,6 +203,28 @@ async fn a_rate_limit_is_for_all_replicas_together() {
 }
 
 #[tokio::test]
+async fn servers_of_one_name_share_nothing_but_it_and_keep_nothing_for_ever() {
+    let redis = Redis::start().await;
+    let [old, new] = [
+        Replicas::start(&redis, &["--server-uid", "a1"]).await,
+        Replicas::start(&redis, &["--server-uid", "a2"]).await,
+    ];
+    let ([before, also, _], [after, ..]) = (old.clients(), new.clients());
+    let session = before.session().await;
+    before.legacy(&session, "resources/subscribe", json!({"uri": "note://one"})).await;
+    assert_eq!((lists(&also, &session).await, lists(&after, &session).await), (200, 404));
+    for client in [&before, &also, &after] {
+        client.call("kept", json!({})).await.result();
+    }
+    let calls = [&old, &new].map(|replicas| replicas.calls.load(Ordering::Relaxed));
+    assert_eq!(calls, [1, 1], "each has a result of its own");
+    before.call("limited", json!({})).await.result();
+    // What removes a server's keys goes by how they begin, and what was not removed goes by itself.
+    let script = r#"EVAL "local wrong = '' for _, key in ipairs(redis.call('KEYS', '*')) do if redis.call('PTTL', key) < 0 or not key:match('^mcp:tests:main:a[12]:') then wrong = wrong .. ' ' .. key end end return wrong" 0"#;
+    assert_eq!(redis.ask(script).await.unwrap(), "$0\r\n\r\n");
+}
+
+#[tokio::test]
 async fn without_redis_everything_goes_on_by_default() {
     let mut redis = Redis::start().await;
     let replicas = Replicas::start(&redis, &[]).await;

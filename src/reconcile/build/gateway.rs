@@ -38,12 +38,13 @@ pub(super) fn environment(server: &ValidServer) -> Vec<EnvVar> {
         literal("MCP_GATEWAY_DRAIN_DELAY", DRAIN_DELAY),
         literal("MCP_GATEWAY_DRAIN_TIMEOUT", DRAIN_TIMEOUT),
     ];
-    environment.extend(spec.redis.iter().flat_map(redis));
+    environment.extend(spec.redis.iter().flat_map(|spec| redis(server, spec)));
     environment
 }
 
-fn redis(redis: &Redis) -> Vec<EnvVar> {
+fn redis(server: &ValidServer, redis: &Redis) -> Vec<EnvVar> {
     let mut environment = vec![
+        literal("MCP_GATEWAY_SERVER_UID", &server.identity().uid),
         literal("MCP_GATEWAY_REDIS", &format!("{}:{}", redis.service_name, redis.port)),
         literal("MCP_GATEWAY_REDIS_DATABASE", &redis.database.to_string()),
     ];

@@ -313,10 +313,21 @@ fn what_others_wrote_is_neither_compared_nor_written() {
 fn a_server_that_is_deleted_is_terminating_and_otherwise_as_it_was() {
     let stored = Pass::new(image(), 1, 1).status();
     let identity = identity(&mk_server(image()));
-    let status = terminating(&identity, &stored, at(NOW + 9));
+    let status = terminating(&identity, &stored, &Keys::None, at(NOW + 9));
     assert_eq!((status.phase, condition(&status, "Ready").1), (Phase::Terminating, "Terminating"));
     assert_eq!(status.conditions.len(), 4);
-    assert_eq!(terminating(&identity, &status, at(NOW + 99)), status);
+    assert_eq!(terminating(&identity, &status, &Keys::Removing(None), at(NOW + 99)), status);
+}
+
+#[test]
+fn what_holds_up_a_deletion_is_said_until_another_replica_knows_better() {
+    let identity = identity(&mk_server(image()));
+    let next = |stored: &MCPServerStatus, keys: Keys| terminating(&identity, stored, &keys, at(NOW + 9));
+    let held = next(&Pass::new(image(), 1, 1).status(), Keys::Removing(Some("no answer".to_owned())));
+    assert_eq!(condition(&held, "Ready"), ("False", "KeysNotRemoved", "no answer"));
+    assert_eq!(held.phase, Phase::Terminating);
+    assert_eq!(next(&held, Keys::Removing(None)), held);
+    assert_eq!(condition(&next(&held, Keys::None), "Ready").1, "Terminating");
 }
 
 #[test]

@@ -72,6 +72,7 @@ impl Cluster {
             probes: Arc::default(),
             pods: Arc::default(),
             redis: Arc::default(),
+            removals: Arc::default(),
             gateway_image: "mcp-gateway:1".into(),
             recorder,
             may_write: {

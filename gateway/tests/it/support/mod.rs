@@ -4,11 +4,13 @@ pub(crate) mod backend;
 pub(crate) mod balancer;
 pub(crate) mod client;
 pub(crate) mod gateway;
-pub(crate) mod redis;
 
 #[path = "../../../../tests/support/process.rs"]
 #[allow(dead_code, reason = "the tests on clusters use the rest")]
 pub(crate) mod process;
+
+#[path = "../../../../tests/support/redis.rs"]
+pub(crate) mod redis;
 
 #[path = "../../../../tests/support/wait.rs"]
 pub(crate) mod wait;

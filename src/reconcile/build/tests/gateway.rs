@@ -143,6 +143,7 @@ fn the_pods_know_their_redis_and_its_password_stays_in_its_secret() {
         built(json!({"redis": {"serviceName": "redis.infra.svc", "port": 6380, "database": 2, "tls": true,
         "passwordSecretRef": {"name": "redis", "key": "password"}}}));
     let of = |name: &str| env(&children, name)[0].clone();
+    assert_eq!(of("MCP_GATEWAY_SERVER_UID")["value"], "uid-of-main");
     assert_eq!(of("MCP_GATEWAY_REDIS")["value"], "redis.infra.svc:6380");
     assert_eq!(of("MCP_GATEWAY_REDIS_DATABASE")["value"], "2");
     assert_eq!(of("MCP_GATEWAY_REDIS_TLS")["value"], "true");
@@ -153,7 +154,10 @@ fn the_pods_know_their_redis_and_its_password_stays_in_its_secret() {
     let plain = built(json!({"redis": {"serviceName": "redis"}}));
     assert!(env(&plain, "MCP_GATEWAY_REDIS_TLS").is_empty());
     assert!(env(&plain, "MCP_GATEWAY_REDIS_PASSWORD").is_empty());
-    assert!(env(&built(json!({})), "MCP_GATEWAY_REDIS").is_empty());
+    let without = built(json!({}));
+    assert!(
+        env(&without, "MCP_GATEWAY_REDIS").is_empty() && env(&without, "MCP_GATEWAY_SERVER_UID").is_empty()
+    );
 }
 
 #[test]

@@ -17,7 +17,10 @@ use super::wait;
 fn program() -> &'static str {
     static PROGRAM: OnceLock<String> = OnceLock::new();
     PROGRAM.get_or_init(|| {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../hack/redis-server.sh");
+        // The tests of several packages start one.
+        let folders = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors();
+        let mut scripts = folders.map(|folder| folder.join("hack/redis-server.sh"));
+        let script = scripts.find(|script| script.exists()).expect("the script");
         let output = Command::new(script).output().expect("run the script");
         let complaint = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "there is no redis-server: {complaint}");

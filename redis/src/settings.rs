@@ -3,10 +3,10 @@
 use std::fmt;
 use std::str::FromStr;
 
-use ::redis::{
+use http::uri::Authority;
+use redis::{
     Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo as _, ProtocolVersion, RedisConnectionInfo,
 };
-use http::uri::Authority;
 use thiserror::Error;
 
 /// The port of Redis where none is given.
@@ -23,8 +23,15 @@ pub struct Settings {
     pub password: Option<Password>,
     /// Whether it is spoken to over TLS, and its certificate checked against this machine's authorities.
     pub tls: bool,
-    /// What becomes of what cannot be done without Redis.
-    pub on_failure: OnFailure,
+}
+
+/// Who speaks to Redis, as it lists its clients.
+#[derive(Debug, Clone, Copy)]
+pub struct Program {
+    /// Its name.
+    pub name: &'static str,
+    /// Its version.
+    pub version: &'static str,
 }
 
 /// A password, which is not shown.
@@ -46,17 +53,6 @@ impl fmt::Debug for Password {
     }
 }
 
-/// What becomes of what cannot be done without Redis, while there is none.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
-pub enum OnFailure {
-    /// It is done as far as this pod can: sessions begin here, those of before are taken at their word, and limits are
-    /// counted here
-    #[default]
-    Open,
-    /// It is refused: with 503 what needs a session, and with an error a call of a tool that has a rate limit
-    Closed,
-}
-
 /// The settings name no Redis.
 #[derive(Debug, Error)]
 pub enum SettingsError {
@@ -65,15 +61,19 @@ pub enum SettingsError {
     Address(String),
     /// TLS cannot be set up.
     #[error("redis cannot be spoken to as the settings say")]
-    Client(#[from] ::redis::RedisError),
+    Client(#[from] redis::RedisError),
 }
 
 impl Settings {
-    pub(super) fn client(&self) -> Result<Client, SettingsError> {
-        Ok(Client::open(self.info()?)?)
+    /// A client, which has connected to nobody yet. With TLS it needs the process's own provider of cryptography.
+    ///
+    /// # Errors
+    /// Where the settings name no Redis, or the machine's certificate authorities cannot be read.
+    pub fn client(&self, program: Program) -> Result<Client, SettingsError> {
+        Ok(Client::open(self.info(program)?)?)
     }
 
-    fn info(&self) -> Result<ConnectionInfo, SettingsError> {
+    fn info(&self, program: Program) -> Result<ConnectionInfo, SettingsError> {
         let wrong = || SettingsError::Address(self.address.clone());
         let authority: Authority = self.address.parse().map_err(|_| wrong())?;
         let host = authority.host().trim_start_matches('[').trim_end_matches(']').to_owned();
@@ -86,11 +86,11 @@ impl Settings {
         } else {
             ConnectionAddr::Tcp(host, port)
         };
-        // Its third protocol can tell this pod something without being asked, on the connection that asks as well.
+        // Its third protocol can tell a client something without being asked, on the connection that asks as well.
         let mut redis = RedisConnectionInfo::default()
             .set_db(self.database.into())
             .set_protocol(ProtocolVersion::RESP3)
-            .set_lib_name("mcp-gateway", crate::VERSION);
+            .set_lib_name(program.name, program.version);
         if let Some(Password(password)) = self.password.as_ref().filter(|it| !it.0.is_empty()) {
             redis = redis.set_password(password);
         }
@@ -102,15 +102,11 @@ impl Settings {
 mod tests {
     use super::*;
 
+    const TESTS: Program = Program { name: "tests", version: "1" };
+
     fn mk_settings(address: &str) -> Settings {
         let password = Some("secret\n".parse().unwrap());
-        Settings {
-            address: address.to_owned(),
-            database: 2,
-            password,
-            tls: false,
-            on_failure: OnFailure::Open,
-        }
+        Settings { address: address.to_owned(), database: 2, password, tls: false }
     }
 
     #[test]
@@ -121,17 +117,17 @@ mod tests {
             ("[::1]:1", "::1:1"),
             ("10.0.0.1", "10.0.0.1:6379"),
         ] {
-            assert_eq!(mk_settings(address).info().unwrap().addr().to_string(), expected);
+            assert_eq!(mk_settings(address).info(TESTS).unwrap().addr().to_string(), expected);
         }
         for address in ["", "a b", "me@redis", "redis://redis"] {
-            assert!(mk_settings(address).info().is_err(), "{address}");
+            assert!(mk_settings(address).info(TESTS).is_err(), "{address}");
         }
     }
 
     #[test]
     fn a_password_is_sent_and_never_shown() {
         let settings = mk_settings("redis");
-        assert_eq!(settings.info().unwrap().redis_settings().password(), Some("secret"));
+        assert_eq!(settings.info(TESTS).unwrap().redis_settings().password(), Some("secret"));
         assert!(!format!("{settings:?}").contains("secret"));
     }
 }
