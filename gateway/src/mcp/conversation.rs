@@ -188,7 +188,7 @@ impl Conversation {
     fn ask(&mut self, outcome: Arc<Outcome>, asked: Asked, params: Params) -> Stage {
         self.rounds += 1;
         let able = |ability: Ability| match &self.context.session {
-            Some(session) => session.abilities.has(ability),
+            Some(session) => session.abilities().has(ability),
             None => super::session::Abilities::of_modern(&self.context.params).has(ability),
         };
         for (_, question) in &asked.requests {

@@ -98,7 +98,7 @@ impl Exchange {
         match message {
             Message::Request { id, method, params } => {
                 let held = Some(Arc::clone(session));
-                let context = self.context(session.version, id, &method, params, meta, held);
+                let context = self.context(session.version(), id, &method, params, meta, held);
                 match self.within(session, context, &method).await {
                     // The protocol wants no answer to what was cancelled, and HTTP wants one.
                     (_, None) => StatusCode::ACCEPTED.into_response(),
@@ -173,7 +173,7 @@ impl Exchange {
             Ok(found) => found,
             Err(error) => return refusal(&error, None, generation),
         };
-        if session.version != Version::V2025_03_26 {
+        if session.version() != Version::V2025_03_26 {
             return wrong("the session's version of the protocol knows no batches");
         }
         let mut responses = Vec::new();
@@ -185,7 +185,7 @@ impl Exchange {
                 Ok(Message::Request { id, method, params }) => {
                     let held = Some(Arc::clone(&session));
                     let mut context = self.context(
-                        session.version,
+                        session.version(),
                         id,
                         &method,
                         params.clone(),
