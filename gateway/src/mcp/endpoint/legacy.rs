@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use axum::response::{IntoResponse, Response};
-use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use tokio::time::Instant;
 
@@ -15,8 +14,7 @@ use super::super::{RpcError, events};
 use super::Exchange;
 use super::methods::dispatch;
 use super::negotiation::text;
-use super::response::{busy, error_text, json, refusal, respond, result_response};
-use crate::chunks::Chunks;
+use super::response::{Responses, busy, refusal, respond, result_response};
 use crate::gateway::Gateway;
 use crate::json::Object;
 
@@ -176,10 +174,10 @@ impl Exchange {
         if session.version() != Version::V2025_03_26 {
             return wrong("the session's version of the protocol knows no batches");
         }
-        let mut responses = Vec::new();
+        let mut responses = Responses::default();
         for message in messages {
             match message {
-                Err(error) => responses.push(error_text(&error, None)),
+                Err(error) => responses.error(&error, None),
                 Ok(Message::Notification { method, params }) => notified(&session, &method, &params).await,
                 Ok(Message::Response { id, result }) => session.answer(&id, result).await,
                 Ok(Message::Request { id, method, params }) => {
@@ -194,20 +192,15 @@ impl Exchange {
                     );
                     context.accepts_events = false;
                     let (context, reply) = self.within(&session, context, &method).await;
-                    responses.extend(match reply.map(|(reply, _)| reply) {
-                        Some(Reply::Result(result)) => {
-                            Some(context.response(std::str::from_utf8(&result).unwrap_or("{}")))
-                        }
-                        Some(Reply::Error(error)) => Some(context.error_response(&error)),
-                        Some(Reply::Messages(_)) | None => None,
-                    });
+                    match reply.map(|(reply, _)| reply) {
+                        Some(Reply::Result(result)) => responses.result(&context.id, result),
+                        Some(Reply::Error(error)) => responses.error(&error, Some(&context.id)),
+                        Some(Reply::Messages(_)) | None => {}
+                    }
                 }
             }
         }
-        if responses.is_empty() {
-            return StatusCode::ACCEPTED.into_response();
-        }
-        json(StatusCode::OK, Chunks::from(Bytes::from(crate::json::array(responses))))
+        responses.into_response()
     }
 }
 
