@@ -16,3 +16,4 @@ mod live;
 mod redis;
 mod schemas;
 mod support;
+mod versions;

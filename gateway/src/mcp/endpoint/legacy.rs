@@ -8,12 +8,12 @@ use tokio::time::Instant;
 
 use super::super::calls::{Context, Reply};
 use super::super::message::{Id, Message, Meta, Params, meta};
-use super::super::protocol::{Generation, LEGACY_CAPABILITIES, SESSION_HEADER, VERSION_HEADER, Version};
+use super::super::protocol::{Generation, LEGACY_CAPABILITIES, SESSION_HEADER, Version};
 use super::super::session::{Abilities, InFlight, Missing, Session};
 use super::super::{RpcError, events};
 use super::Exchange;
 use super::methods::dispatch;
-use super::negotiation::text;
+use super::negotiation::{said_version, text};
 use super::response::{Responses, busy, refusal, respond, result_response};
 use crate::gateway::Gateway;
 use crate::json::Object;
@@ -40,7 +40,7 @@ pub(super) async fn session<'h>(
     headers: &'h HeaderMap,
 ) -> Result<(&'h str, Arc<Session>), RpcError> {
     let id = session_id(headers)?;
-    let said = text(headers, VERSION_HEADER).and_then(Version::from_name).unwrap_or(Version::ASSUMED);
+    let said = said_version(headers)?.unwrap_or(Version::ASSUMED);
     let session = gateway.sessions.get(id, said, Instant::now()).await.map_err(missing)?;
     Ok((id, session))
 }
