@@ -13,6 +13,7 @@ mod backends;
 mod clients;
 mod hostile;
 mod live;
+mod operations;
 mod redis;
 mod schemas;
 mod support;

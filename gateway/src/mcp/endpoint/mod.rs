@@ -17,7 +17,7 @@ use tracing::Span;
 use self::legacy::{end_session, session};
 use self::methods::{dispatch, known_method};
 use self::negotiation::{Accepts, accepts, decide, said, said_version};
-use self::response::{busy, error_of_body, method_not_allowed, not_ready, refusal, respond};
+use self::response::{busy, method_not_allowed, not_ready, refusal, respond};
 use super::calls::Context;
 use super::message::{Body, Id, Message, Meta, Params, meta};
 use super::protocol::{Generation, Version};
@@ -38,11 +38,11 @@ pub async fn post(gateway: Arc<Gateway>, request: Request) -> Response {
         Err(refusal) => return refusal.into_response(),
     };
     let Some(catalog) = gateway.live.get() else { return not_ready() };
-    let body = match collect(body, &gateway.bounds).await {
+    let body = match collect(body, &gateway.bounds, &gateway.bodies).await {
         Ok(body) => body,
         Err(error) => {
-            gateway.metrics.refused("body");
-            return error_of_body(&error);
+            gateway.metrics.refused(error.bound());
+            return error.into_response();
         }
     };
     let Some(ticket) = gateway.requests.enter(catalog.server.max_concurrent_requests) else {

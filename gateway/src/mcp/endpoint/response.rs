@@ -9,7 +9,6 @@ use super::super::calls::{Context, Reply};
 use super::super::message::Id;
 use super::super::protocol::Generation;
 use super::super::{RpcError, events};
-use crate::body::BodyError;
 use crate::chunks::Chunks;
 use crate::json::Object;
 use crate::policy::gate::Ticket;
@@ -25,10 +24,6 @@ pub(super) fn not_ready() -> Response {
 pub(super) fn busy(sentence: &str) -> Response {
     let headers = [(header::RETRY_AFTER, "1")];
     (StatusCode::SERVICE_UNAVAILABLE, headers, format!("{sentence}; try again later\n")).into_response()
-}
-
-pub(super) fn error_of_body(error: &BodyError) -> Response {
-    (error.status(), format!("{error}\n")).into_response()
 }
 
 pub(super) fn respond(context: &Context, reply: Reply, held: Ticket) -> Response {
