@@ -16,6 +16,7 @@ use hyper::body::Incoming;
 use tokio::time::{Instant, timeout};
 
 use crate::body::Passed;
+use crate::cors;
 use crate::gateway::Gateway;
 use crate::upstream::Failure;
 
@@ -43,6 +44,7 @@ pub async fn proxy(gateway: Arc<Gateway>, path: &str, request: Request) -> Respo
     let (route, values) = match catalog.route(request.method(), path) {
         Ok(found) => found,
         Err(others) if others.is_empty() => return (StatusCode::NOT_FOUND, "not found\n").into_response(),
+        Err(others) if cors::is_preflight(&request) => return cors::preflight(request.headers(), &others),
         Err(others) => return not_allowed(&others),
     };
     let Some(ticket) = gateway.requests.enter(catalog.server.max_concurrent_requests) else {

@@ -10,8 +10,9 @@ use axum::routing::get;
 use http::{Method, StatusCode, header};
 use mcp_crds::snapshot::Server;
 
+use crate::catalog::Catalog;
 use crate::gateway::Gateway;
-use crate::{ingress, mcp, security};
+use crate::{cors, ingress, mcp, security};
 
 /// The paths of the server: `/health`, `/ready`, the endpoint, and the operations of resources.
 pub fn router(gateway: Arc<Gateway>) -> Router {
@@ -37,14 +38,26 @@ async fn route(State(gateway): State<Arc<Gateway>>, request: Request) -> Respons
         return (StatusCode::SERVICE_UNAVAILABLE, "the server has not loaded its catalog yet\n")
             .into_response();
     };
-    if let Some(refusal) = security::refusal(&gateway, &catalog.server, &request) {
-        return refusal;
+    let origin = match security::origin(&gateway, &catalog.server, &request) {
+        Ok(origin) => origin.cloned(),
+        Err(refusal) => return refusal,
+    };
+    let mut response = answer(gateway, &catalog, request).await;
+    if let Some(origin) = origin {
+        cors::allow(response.headers_mut(), origin);
     }
+    response
+}
+
+async fn answer(gateway: Arc<Gateway>, catalog: &Catalog, request: Request) -> Response {
     match Place::of(&catalog.server, request.uri().path()) {
         Place::Endpoint => match *request.method() {
             Method::POST => mcp::post(gateway, request).await,
             Method::GET => mcp::get(&gateway, request.headers()).await,
             Method::DELETE => mcp::delete(&gateway, request.headers()).await,
+            Method::OPTIONS if cors::is_preflight(&request) => {
+                cors::preflight(request.headers(), &[Method::POST, Method::GET, Method::DELETE])
+            }
             _ => (StatusCode::METHOD_NOT_ALLOWED, [(header::ALLOW, "POST, GET, DELETE")]).into_response(),
         },
         Place::Operation(path) => {

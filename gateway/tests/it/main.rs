@@ -10,6 +10,7 @@
 #![allow(unreachable_pub, reason = "what is shared with the other tests is written for them")]
 
 mod backends;
+mod browsers;
 mod clients;
 mod hostile;
 mod live;
