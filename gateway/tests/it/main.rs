@@ -12,6 +12,7 @@
 mod backends;
 mod browsers;
 mod clients;
+mod ending;
 mod hostile;
 mod live;
 mod operations;
