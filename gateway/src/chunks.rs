@@ -1,4 +1,4 @@
-//! A body of a few pieces that are there already, none of which is copied.
+//! A body of pieces that are there already, none of which is copied.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -7,10 +7,10 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
-/// A body of at most three pieces.
+/// A body of these pieces: mostly three.
 #[derive(Debug, Default)]
-pub(crate) struct Chunks {
-    pieces: [Bytes; 3],
+pub(crate) struct Chunks<P = [Bytes; 3]> {
+    pieces: P,
 }
 
 impl From<Bytes> for Chunks {
@@ -19,13 +19,19 @@ impl From<Bytes> for Chunks {
     }
 }
 
-impl From<[Bytes; 3]> for Chunks {
-    fn from(pieces: [Bytes; 3]) -> Self {
+impl<P> From<P> for Chunks<P>
+where
+    P: AsRef<[Bytes]>,
+{
+    fn from(pieces: P) -> Self {
         Self { pieces }
     }
 }
 
-impl Body for Chunks {
+impl<P> Body for Chunks<P>
+where
+    P: AsRef<[Bytes]> + AsMut<[Bytes]> + Unpin,
+{
     type Data = Bytes;
     type Error = Infallible;
 
@@ -33,16 +39,16 @@ impl Body for Chunks {
         mut self: Pin<&mut Self>,
         _: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        let next = self.pieces.iter_mut().find(|piece| !piece.is_empty()).map(std::mem::take);
+        let next = self.pieces.as_mut().iter_mut().find(|piece| !piece.is_empty()).map(std::mem::take);
         Poll::Ready(next.map(|piece| Ok(Frame::data(piece))))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.pieces.iter().all(Bytes::is_empty)
+        self.pieces.as_ref().iter().all(Bytes::is_empty)
     }
 
     fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.pieces.iter().map(|piece| piece.len() as u64).sum())
+        SizeHint::with_exact(self.pieces.as_ref().iter().map(|piece| piece.len() as u64).sum())
     }
 }
 
@@ -57,6 +63,8 @@ mod tests {
         let chunks = Chunks::from(["a".into(), Bytes::new(), "bc".into()]);
         assert_eq!(chunks.size_hint().exact(), Some(3));
         assert_eq!(chunks.collect().await.unwrap().to_bytes(), "abc");
-        assert!(Chunks::default().is_end_stream());
+        let many: Vec<Bytes> = ["a", "b", "", "c", "d"].map(Bytes::from).into();
+        assert_eq!(Chunks::from(many).collect().await.unwrap().to_bytes(), "abcd");
+        assert!(<Chunks>::default().is_end_stream());
     }
 }

@@ -24,6 +24,8 @@ pub struct Bounds {
     pub body_bytes: usize,
     /// How long it may take to come.
     pub body_time: Duration,
+    /// How many bytes of bodies that are still coming are held.
+    pub bodies_bytes: usize,
     /// How many legacy sessions there may be.
     pub sessions: usize,
     /// How long a session lives after its last use.
@@ -47,6 +49,7 @@ impl Default for Bounds {
         Self {
             body_bytes: 4 << 20,
             body_time: Duration::from_secs(30),
+            bodies_bytes: 128 << 20,
             sessions: 10_000,
             session_lifetime: Duration::from_secs(30 * 60),
             streams: 10_000,
@@ -78,6 +81,8 @@ pub struct Gateway {
     pub redis: Option<Arc<Redis>>,
     /// What connections take one of each.
     pub connections: Arc<Semaphore>,
+    /// What bodies that are still coming take one of a byte.
+    pub bodies: Semaphore,
     /// Requests that are being served.
     pub requests: Gate,
     /// Streams that are open.
@@ -114,6 +119,7 @@ impl Gateway {
             results: Results::new(bounds.cache_bytes, redis.clone()),
             redis,
             connections: Arc::new(Semaphore::new(bounds.connections)),
+            bodies: Semaphore::new(bounds.bodies_bytes.min(Semaphore::MAX_PERMITS)),
             requests: Gate::default(),
             streams: Gate::default(),
             metrics: Metrics::new(),

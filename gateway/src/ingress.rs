@@ -4,14 +4,19 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::BoxError;
 use axum::body::Body;
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
-use futures::StreamExt as _;
+use bytes::Bytes;
+use futures::stream::{self, Stream, StreamExt as _};
 use http::{HeaderMap, HeaderName, Method, StatusCode, header};
-use http_body_util::BodyExt as _;
+use http_body_util::{BodyDataStream, BodyExt as _};
+use hyper::body::Incoming;
+use tokio::time::{Instant, timeout};
 
 use crate::body::Passed;
+use crate::cors;
 use crate::gateway::Gateway;
 use crate::upstream::Failure;
 
@@ -39,6 +44,7 @@ pub async fn proxy(gateway: Arc<Gateway>, path: &str, request: Request) -> Respo
     let (route, values) = match catalog.route(request.method(), path) {
         Ok(found) => found,
         Err(others) if others.is_empty() => return (StatusCode::NOT_FOUND, "not found\n").into_response(),
+        Err(others) if cors::is_preflight(&request) => return cors::preflight(request.headers(), &others),
         Err(others) => return not_allowed(&others),
     };
     let Some(ticket) = gateway.requests.enter(catalog.server.max_concurrent_requests) else {
@@ -61,31 +67,47 @@ pub async fn proxy(gateway: Arc<Gateway>, path: &str, request: Request) -> Respo
     };
     let timeout = Duration::from_millis(catalog.server.request_timeout_ms);
     let (parts, body) = request.into_parts();
-    let (body, wrong) = Passed::new(body, gateway.bounds.body_bytes);
+    let until = Instant::now() + gateway.bounds.body_time;
+    let (body, mut passing) = Passed::new(body, gateway.bounds.body_bytes, until);
     let mut outgoing = http::Request::new(Body::new(body));
     *outgoing.method_mut() = parts.method;
     *outgoing.uri_mut() = uri;
     *outgoing.headers_mut() = forwarded(parts.headers, &PRIVATE);
-    let is_blamed = || wrong.get().is_some();
-    match gateway.upstream.pass(&route.target, outgoing, timeout, is_blamed).await {
-        Err(failure) => match wrong.get() {
+    match gateway.upstream.pass(&route.target, outgoing, &mut passing, timeout).await {
+        Err(failure) => match passing.wrong() {
             Some(error) => {
-                gateway.metrics.refused("body");
-                (error.status(), format!("{error}\n")).into_response()
+                gateway.metrics.refused(error.bound());
+                error.into_response()
             }
             None => failed(&gateway, &failure),
         },
         Ok((response, permit)) => {
             let (mut parts, body) = response.into_parts();
             parts.headers = forwarded(parts.headers, &[]);
-            let held = (ticket, permit);
-            let frames = body.into_data_stream().map(move |frame| {
-                let _held = &held;
-                frame
-            });
+            let frames = lively(body.into_data_stream(), timeout, gateway, (ticket, permit));
             Response::from_parts(parts, Body::from_stream(frames))
         }
     }
+}
+
+/// A backend's answer as it comes, for which nobody waits longer than `patience` at a time. `held` is dropped at its end.
+fn lively<H: Send>(
+    body: BodyDataStream<Incoming>,
+    patience: Duration,
+    gateway: Arc<Gateway>,
+    held: H,
+) -> impl Stream<Item = Result<Bytes, BoxError>> + Send {
+    stream::unfold(Some((body, gateway, held)), move |state| async move {
+        let (mut body, gateway, held) = state?;
+        match timeout(patience, body.next()).await {
+            Ok(frame) => Some((frame?.map_err(BoxError::from), Some((body, gateway, held)))),
+            Err(_) => {
+                let failure = Failure::Timeout(patience);
+                gateway.metrics.backend_failed(&failure);
+                Some((Err(failure.into()), None))
+            }
+        }
+    })
 }
 
 fn not_allowed(others: &[Method]) -> Response {

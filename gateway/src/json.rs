@@ -1,6 +1,7 @@
 //! JSON that is passed on as it was written.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::fmt::{self, Write as _};
 
 use serde::Deserialize;
@@ -199,30 +200,39 @@ pub(crate) fn push_string(out: &mut String, value: &str) {
     out.push('"');
 }
 
-/// Reads a value in which no object has a member twice: a backend that takes the first of two would get another value
-/// than the one that was checked.
+/// How many values may be in one that is checked against a schema. Each takes many times its two bytes of text, and one
+/// that is wrong several hundred more: a validator tells of all of them at once.
+pub const MAX_VALUES: usize = 100_000;
+
+/// Reads a value in which no object has a member twice: who takes the first of two would get another value than the one
+/// that was checked.
 ///
 /// # Errors
-/// Where the text is no JSON, is nested too deep, or has a member twice.
+/// Where the text is no JSON, is nested too deep, has a member twice, or holds more than [`MAX_VALUES`].
 pub fn parse_unambiguous(text: &str) -> Result<Value, serde_json::Error> {
+    let left = Cell::new(MAX_VALUES);
     let mut deserializer = serde_json::Deserializer::from_str(text);
-    let value = Unambiguous.deserialize(&mut deserializer)?;
+    let value = Unambiguous { left: &left }.deserialize(&mut deserializer)?;
     deserializer.end()?;
     Ok(value)
 }
 
 #[derive(Clone, Copy)]
-struct Unambiguous;
+struct Unambiguous<'l> {
+    left: &'l Cell<usize>,
+}
 
-impl<'de> DeserializeSeed<'de> for Unambiguous {
+impl<'de> DeserializeSeed<'de> for Unambiguous<'_> {
     type Value = Value;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        let too_many = || D::Error::custom(format_args!("it holds more than {MAX_VALUES} values"));
+        self.left.set(self.left.get().checked_sub(1).ok_or_else(too_many)?);
         deserializer.deserialize_any(self)
     }
 }
 
-impl<'de> Visitor<'de> for Unambiguous {
+impl<'de> Visitor<'de> for Unambiguous<'_> {
     type Value = Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -304,6 +314,14 @@ mod tests {
             let error = parse_unambiguous(text).unwrap_err().to_string();
             assert!(error.contains("twice"), "{error}");
         }
+    }
+
+    #[test]
+    fn the_number_of_values_is_bounded() {
+        let list = |length: usize| format!("[{}0]", "0,".repeat(length - 1));
+        assert!(parse_unambiguous(&list(MAX_VALUES - 1)).is_ok(), "the list is one itself");
+        let error = parse_unambiguous(&list(MAX_VALUES)).unwrap_err().to_string();
+        assert!(error.starts_with("it holds more than 100000 values"), "{error}");
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod body;
 pub mod catalog;
 mod chunks;
 pub mod cli;
+mod cors;
 pub mod credentials;
 pub mod gateway;
 pub mod ingress;

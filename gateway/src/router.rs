@@ -9,8 +9,9 @@ use axum::response::{IntoResponse, Response};
 use http::{Method, StatusCode, header};
 use mcp_crds::snapshot::Server;
 
+use crate::catalog::Catalog;
 use crate::gateway::Gateway;
-use crate::{ingress, mcp, security};
+use crate::{cors, ingress, mcp, security};
 
 /// Answers a request that came to this address: for `/health`, `/ready`, the endpoint, or an operation of a resource.
 pub async fn answer(gateway: Arc<Gateway>, local: Option<IpAddr>, request: Request) -> Response {
@@ -43,14 +44,26 @@ async fn route(gateway: Arc<Gateway>, local: Option<IpAddr>, request: Request) -
         return (StatusCode::SERVICE_UNAVAILABLE, "the server has not loaded its catalog yet\n")
             .into_response();
     };
-    if let Some(refusal) = security::refusal(&gateway, &catalog.server, local, &request) {
-        return refusal;
+    let origin = match security::origin(&gateway, &catalog.server, local, &request) {
+        Ok(origin) => origin.cloned(),
+        Err(refusal) => return refusal,
+    };
+    let mut response = route_to(gateway, &catalog, request).await;
+    if let Some(origin) = origin {
+        cors::allow(response.headers_mut(), origin);
     }
+    response
+}
+
+async fn route_to(gateway: Arc<Gateway>, catalog: &Catalog, request: Request) -> Response {
     match Place::of(&catalog.server, request.uri().path()) {
         Place::Endpoint => match *request.method() {
             Method::POST => mcp::post(gateway, request).await,
             Method::GET => mcp::get(&gateway, request.headers()).await,
             Method::DELETE => mcp::delete(&gateway, request.headers()).await,
+            Method::OPTIONS if cors::is_preflight(&request) => {
+                cors::preflight(request.headers(), &[Method::POST, Method::GET, Method::DELETE])
+            }
             _ => (StatusCode::METHOD_NOT_ALLOWED, [(header::ALLOW, "POST, GET, DELETE")]).into_response(),
         },
         Place::Operation(path) => {

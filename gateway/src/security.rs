@@ -8,24 +8,35 @@ use std::net::IpAddr;
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use http::uri::Authority;
-use http::{HeaderMap, StatusCode, Uri, header};
+use http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use mcp_crds::snapshot::Server;
 
 use crate::gateway::Gateway;
 
-/// The answer to a request that a browser was tricked into. `local` is the address at which the connection was accepted.
-pub(crate) fn refusal(
+/// The origin of the page that made a browser send a request; `None` where none did. `local` is the address at which the
+/// connection was accepted.
+///
+/// # Errors
+/// The answer to a request that a browser was tricked into.
+#[expect(clippy::result_large_err, reason = "the error is the answer, which is sent as it is")]
+pub(crate) fn origin<'r>(
     gateway: &Gateway,
     server: &Server,
     local: Option<IpAddr>,
-    request: &Request,
-) -> Option<Response> {
-    let sentence = check(server, local, request.uri(), request.headers()).err()?;
-    gateway.metrics.refused("origin");
-    Some((StatusCode::FORBIDDEN, format!("{sentence}\n")).into_response())
+    request: &'r Request,
+) -> Result<Option<&'r HeaderValue>, Response> {
+    check(server, local, request.uri(), request.headers()).map_err(|sentence| {
+        gateway.metrics.refused("origin");
+        (StatusCode::FORBIDDEN, format!("{sentence}\n")).into_response()
+    })
 }
 
-fn check(server: &Server, local: Option<IpAddr>, uri: &Uri, headers: &HeaderMap) -> Result<(), &'static str> {
+fn check<'h>(
+    server: &Server,
+    local: Option<IpAddr>,
+    uri: &Uri,
+    headers: &'h HeaderMap,
+) -> Result<Option<&'h HeaderValue>, &'static str> {
     const HOST: &str = "Host is none of this server's names";
     let mut hosts = headers.get_all(header::HOST).iter();
     let host = match (hosts.next(), hosts.next()) {
@@ -37,13 +48,15 @@ fn check(server: &Server, local: Option<IpAddr>, uri: &Uri, headers: &HeaderMap)
     if !host.is_some_and(|host| !host.as_str().contains('@') && is_known(&host)) {
         return Err(HOST);
     }
+    let mut page = None;
     for origin in headers.get_all(header::ORIGIN) {
         let allowed = origin.to_str().is_ok_and(|origin| is_allowed(server, local, origin));
         if !allowed {
             return Err("Origin is not allowed; allowedOrigins in the server's config names those that are");
         }
+        page = Some(origin);
     }
-    Ok(())
+    Ok(page)
 }
 
 fn is_allowed(server: &Server, local: Option<IpAddr>, origin: &str) -> bool {
@@ -85,7 +98,7 @@ fn is_name(own: &str, host: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use http::{HeaderName, HeaderValue};
+    use http::HeaderName;
 
     use super::*;
 
@@ -105,7 +118,8 @@ mod tests {
         pairs.for_each(|(name, value)| {
             headers.append(name, value);
         });
-        check(&mk_server(), Some("10.1.2.3".parse().unwrap()), &Uri::from_static("/mcp"), &headers)
+        let local = Some("10.1.2.3".parse().unwrap());
+        check(&mk_server(), local, &Uri::from_static("/mcp"), &headers).map(|_| ())
     }
 
     #[test]

@@ -16,8 +16,9 @@ use super::{Failure, message, shown};
 
 /// How long a connection may take to come about.
 const CONNECT: Duration = Duration::from_secs(5);
-/// How many bytes one answer may have.
-const ANSWER: usize = 2 * 1024 * 1024;
+/// How many bytes one answer may have. A list of everything that a gateway may serve comes to 16 MiB, which is what sixteen
+/// ConfigMaps hold; a server whose list is longer than a probe reads would be restarted for ever.
+pub const MAX_ANSWER_BYTES: usize = 17 * 1024 * 1024;
 /// How many bytes of an answer that is no answer are looked at.
 const COMPLAINT: usize = 4096;
 
@@ -115,8 +116,8 @@ impl Reply {
             let frame = frame.map_err(|error| unreachable(&error))?;
             let Ok(bytes) = frame.into_data() else { continue };
             self.taken = self.taken.saturating_add(bytes.len());
-            if self.taken > ANSWER {
-                let reason = format!("it is longer than {} MiB", ANSWER / 1024 / 1024);
+            if self.taken > MAX_ANSWER_BYTES {
+                let reason = format!("it is longer than {} MiB", MAX_ANSWER_BYTES / 1024 / 1024);
                 return Err(Failure::NotMcp { method, reason });
             }
             return Ok(Some(bytes));

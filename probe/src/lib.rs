@@ -26,6 +26,7 @@ use tokio::time::timeout;
 
 use self::channel::{Channel, Older, Streamable};
 use self::http::Http;
+pub use self::http::MAX_ANSWER_BYTES;
 
 /// The newest revision, which has no `initialize`.
 const MODERN: &str = "2026-07-28";

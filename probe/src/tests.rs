@@ -317,7 +317,7 @@ async fn an_answer_without_end_is_not_read_to_its_end() {
             Response::builder().header(header::CONTENT_TYPE, kind).body(body).unwrap()
         })
         .await;
-        assert!(said.ends_with("is not MCP: it is longer than 2 MiB"), "{said}");
+        assert!(said.ends_with("is not MCP: it is longer than 17 MiB"), "{said}");
     }
 }
 

@@ -1,6 +1,8 @@
-//! What the operator's process and the gateway's have in common: how they end in good order, and where their traces go.
+//! What the project's processes have in common: how they end in good order, how long they wait for who does not read, and
+//! where their traces go.
 
 #![warn(missing_docs)]
 
 pub mod shutdown;
+pub mod timed;
 pub mod traces;

@@ -37,3 +37,13 @@ pub fn probe(args: &ProbeArgs) -> anyhow::Result<()> {
     println!("MCP {}, {} tools", found.protocol, found.tools);
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use mcp_crds::snapshot::{MAX_SHARD_BYTES, MAX_SHARDS};
+
+    #[test]
+    fn a_list_of_all_that_a_catalog_holds_is_read() {
+        assert!(mcp_probe::MAX_ANSWER_BYTES > usize::from(MAX_SHARDS) * MAX_SHARD_BYTES);
+    }
+}

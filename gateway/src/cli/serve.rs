@@ -118,6 +118,9 @@ struct BoundArgs {
     /// How large the body of a request may be, in bytes
     #[arg(long, env = "MCP_GATEWAY_MAX_BODY_BYTES", value_name = "BYTES", default_value_t = Bounds::default().body_bytes)]
     max_body_bytes: usize,
+    /// How many bytes of bodies that are still coming are held, of all clients together
+    #[arg(long, env = "MCP_GATEWAY_MAX_BODIES_BYTES", value_name = "BYTES", default_value_t = Bounds::default().bodies_bytes)]
+    max_bodies_bytes: usize,
     /// How many legacy sessions there may be; with Redis, on all replicas together
     #[arg(long, env = "MCP_GATEWAY_MAX_SESSIONS", value_name = "NUMBER", default_value_t = Bounds::default().sessions)]
     max_sessions: usize,
@@ -158,6 +161,7 @@ impl BoundArgs {
     fn bounds(&self) -> Bounds {
         Bounds {
             body_bytes: self.max_body_bytes,
+            bodies_bytes: self.max_bodies_bytes,
             sessions: self.max_sessions,
             session_lifetime: self.session_lifetime,
             streams: self.max_streams,

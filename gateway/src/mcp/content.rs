@@ -5,7 +5,7 @@ use serde_json::value::RawValue;
 
 use super::protocol::Generation;
 use crate::catalog::Tool;
-use crate::json::{Members, Object, array, push_string};
+use crate::json::{Members, Object, array, parse_unambiguous, push_string};
 use crate::upstream::Content;
 
 /// A result of `tools/call`, before a generation asks for its own members.
@@ -98,7 +98,7 @@ pub(super) fn check_output(structured: &RawValue, tool: &Tool) -> Result<(), Vec
     if !tool.has_output_schema() {
         return Ok(());
     }
-    let value = serde_json::from_str(structured.get()).map_err(|error| vec![error.to_string()])?;
+    let value = parse_unambiguous(structured.get()).map_err(|error| vec![error.to_string()])?;
     match tool.check_output(&value) {
         Ok(complaints) if complaints.is_empty() => Ok(()),
         Ok(complaints) => Err(complaints),

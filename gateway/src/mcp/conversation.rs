@@ -11,14 +11,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::stream::{self, StreamExt as _};
 use serde::Deserialize;
-use serde_json::value::RawValue;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::RpcError;
 use super::calls::{Context, Reply};
+use super::input::{Asked, Question};
 use super::message::Params;
 use super::protocol::LogLevel;
-use super::session::{Ability, Answering};
+use super::session::Answering;
 use super::tools::{Outcome, Ran, run};
 use crate::catalog::Tool;
 use crate::json::{Members, Object};
@@ -111,12 +111,6 @@ struct Questions {
     state: Option<String>,
 }
 
-#[derive(Deserialize)]
-struct Question {
-    method: String,
-    params: Option<Box<RawValue>>,
-}
-
 enum Stage {
     Reading(EventRun, Params),
     Asking(Questions),
@@ -175,31 +169,20 @@ impl Conversation {
             Ran::Events(run) => return Stage::Reading(run, params),
             Ran::Done(outcome) => outcome,
         };
-        match questions(&outcome) {
+        match outcome.members().as_ref().and_then(Asked::of) {
             None => Stage::Ended(outcome),
             Some(_) if self.rounds >= MAX_ROUNDS => {
                 Stage::Refused(RpcError::internal("the service does not stop asking for input"))
             }
-            Some(questions) => self.ask(outcome, questions, params),
+            Some(asked) => self.ask(outcome, asked, params),
         }
     }
 
     /// Asks in the way of the client's generation, if it can answer at all.
     fn ask(&mut self, outcome: Arc<Outcome>, asked: Asked, params: Params) -> Stage {
         self.rounds += 1;
-        let able = |ability: Ability| match &self.context.session {
-            Some(session) => session.abilities.has(ability),
-            None => super::session::Abilities::of_modern(&self.context.params).has(ability),
-        };
-        for (_, question) in &asked.requests {
-            let Some(ability) = Ability::needed_for(&question.method) else {
-                let reason =
-                    format!("the service asks for {:?}, which is nothing to ask for", question.method);
-                return Stage::Refused(RpcError::internal(reason));
-            };
-            if !able(ability) {
-                return Stage::Refused(RpcError::missing_capability(ability.as_str()));
-            }
+        if let Err(error) = asked.check(&self.context) {
+            return Stage::Refused(error);
         }
         if self.context.session.is_none() {
             return Stage::Ended(outcome);
@@ -307,27 +290,4 @@ impl Questions {
         }
         Params::from(object.finish())
     }
-}
-
-/// What a backend needs.
-struct Asked {
-    requests: Vec<(String, Question)>,
-    state: Option<String>,
-}
-
-/// What a result asks for; `None` where it asks for nothing.
-fn questions(outcome: &Outcome) -> Option<Asked> {
-    let members = outcome.members()?;
-    if members.get("resultType")?.get() != "\"input_required\"" {
-        return None;
-    }
-    let requests = members.get("inputRequests").map_or("{}", |requests| requests.get());
-    let requests = Members::parse(requests).unwrap_or_default();
-    let read = |(key, value): &(std::borrow::Cow<'_, str>, &RawValue)| {
-        Some((key.clone().into_owned(), serde_json::from_str(value.get()).ok()?))
-    };
-    Some(Asked {
-        requests: requests.0.iter().filter_map(read).collect(),
-        state: members.get("requestState").map(|state| state.get().to_owned()),
-    })
 }

@@ -8,6 +8,7 @@ mod endpoint;
 mod error;
 mod events;
 mod header;
+mod input;
 mod message;
 mod prompts;
 pub mod protocol;

@@ -8,7 +8,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::calls::{Context, Reply};
 use super::result::{Keep, complete};
-use super::{RpcError, header};
+use super::{RpcError, header, input};
 use crate::catalog::{Prompt, PromptSource};
 use crate::json::{Members, Object, array};
 use crate::upstream::{Answer, Failure, Target};
@@ -70,12 +70,8 @@ async fn from_service(context: &Context, target: &Target) -> Result<Reply, RpcEr
         }
     };
     let members = std::str::from_utf8(&bytes).ok().and_then(|text| Members::parse(text).ok());
-    let is_result = |members: &Members<'_>| {
-        members.has("messages") || (context.generation().is_modern() && members.has("resultType"))
-    };
-    let members = members
-        .filter(is_result)
-        .ok_or_else(|| RpcError::internal("the service's answer is no result of prompts/get"))?;
+    let members = members.unwrap_or_default();
+    input::check(context, &members, "prompts/get", "messages")?;
     Ok(Reply::of(complete(&members, context.generation(), Keep::NoWord, context.server_info())))
 }
 

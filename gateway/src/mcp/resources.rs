@@ -9,7 +9,7 @@ use tokio::time::{Instant, timeout_at};
 use super::calls::{Context, Reply};
 use super::result::{Keep, complete};
 use super::session::{MAX_SUBSCRIPTIONS, MAX_URI, Session};
-use super::{RpcError, header};
+use super::{RpcError, header, input};
 use crate::catalog::{Catalog, Content, Resource};
 use crate::json::{Members, Object, array};
 use crate::pattern::Values;
@@ -59,8 +59,8 @@ pub(super) async fn read(context: &Context) -> Result<Reply, RpcError> {
 
 fn from_result(context: &Context, bytes: &[u8]) -> Result<Reply, RpcError> {
     let members = std::str::from_utf8(bytes).ok().and_then(|text| Members::parse(text).ok());
-    let none = || RpcError::internal("the service's answer is no result of resources/read");
-    let members = members.filter(|it| it.has("contents") || it.has("resultType")).ok_or_else(none)?;
+    let members = members.unwrap_or_default();
+    input::check(context, &members, "resources/read", "contents")?;
     Ok(Reply::of(complete(&members, context.generation(), Keep::Private, context.server_info())))
 }
 

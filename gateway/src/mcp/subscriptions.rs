@@ -258,7 +258,7 @@ impl Listener {
     async fn is_alive(&self, gateway: &Gateway) -> bool {
         match self {
             Self::Session { session, id, .. } => {
-                let used = gateway.sessions.get(id, session.version, Instant::now()).await;
+                let used = gateway.sessions.get(id, session.version(), Instant::now()).await;
                 !matches!(used, Err(Missing::Unknown))
             }
             Self::Subscription { .. } => true,

@@ -129,7 +129,8 @@ pub(super) async fn run(context: &Context, params: &Params) -> Result<Ran, RpcEr
     let unknown = || RpcError::invalid_params(format!("there is no tool {:?}", call.name));
     let tool = context.catalog.tool(&call.name).ok_or_else(unknown)?;
     let given = call.arguments.filter(|given| given.get() != "null");
-    let arguments = parse_unambiguous(given.map_or("{}", RawValue::get))
+    let text = given.map_or("{}", RawValue::get);
+    let arguments = parse_unambiguous(text)
         .map_err(|error| RpcError::invalid_params(format!("params.arguments: {error}")))?;
     if !arguments.is_object() {
         return Err(RpcError::invalid_params("params.arguments: must be an object"));
@@ -154,7 +155,8 @@ pub(super) async fn run(context: &Context, params: &Params) -> Result<Ran, RpcEr
     }
     // A round of questions and answers is nobody else's.
     let fresh = call.input_responses.is_none() && call.request_state.is_none();
-    let key = tool.cache_ttl.filter(|_| fresh).map(|ttl| (cache_key(tool, &arguments), ttl));
+    let key =
+        tool.cache_ttl.filter(|_| fresh).map(|ttl| (cache_key(tool.fingerprint, &arguments, text), ttl));
     if let Some((key, _)) = &key
         && let Some(outcome) = context.gateway.results.get(key, Instant::now()).await
     {
@@ -169,9 +171,25 @@ pub(super) async fn run(context: &Context, params: &Params) -> Result<Ran, RpcEr
     Ok(ran)
 }
 
-/// Equal arguments give one key: members are sorted, and what a changed tool answered before is not found.
-fn cache_key(tool: &Tool, arguments: &Value) -> String {
-    format!("{:016x}{}", tool.fingerprint, arguments)
+/// Equal arguments give one key, in whatever order their members are; and what a changed tool answered before is not
+/// found. A number that was rounded may be another's as well, and the backend gets what was written: then it is the text
+/// that must be equal.
+fn cache_key(fingerprint: u64, arguments: &Value, text: &str) -> String {
+    if is_exact(arguments) {
+        format!("{fingerprint:016x}{arguments}")
+    } else {
+        format!("{fingerprint:016x}{text}")
+    }
+}
+
+/// Whether a value says everything that its text does: of integers that fit there is one way to write each.
+fn is_exact(value: &Value) -> bool {
+    match value {
+        Value::Number(number) => !number.is_f64(),
+        Value::Array(elements) => elements.iter().all(is_exact),
+        Value::Object(members) => members.values().all(is_exact),
+        Value::Null | Value::Bool(_) | Value::String(_) => true,
+    }
 }
 
 /// Sends the request, and reads the answer.
@@ -263,4 +281,26 @@ fn headers(context: &Context, tool: &Tool) -> Result<HeaderMap, String> {
         headers.insert(name.clone(), value);
     }
     Ok(headers)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn calls_that_are_not_the_same_have_not_one_key() {
+        let key = |text: &str| cache_key(1, &parse_unambiguous(text).unwrap(), text);
+        assert_eq!(key(r#"{"a": 1, "b": [2, "x"]}"#), key(r#"{"b":[2,"\u0078"],"a":1}"#));
+        assert_eq!(key(r#"{"a":1.5}"#), key(r#"{"a":1.5}"#));
+        for (one, other) in [
+            ("1", "2"),
+            ("1", "1.0"),
+            ("18446744073709551616", "18446744073709551617"),
+            ("-9223372036854775809", "-9223372036854775810"),
+            ("0.1", "0.10000000000000001"),
+        ] {
+            let [one, other] = [one, other].map(|number| format!(r#"{{"deep":[{{"a":{number}}}]}}"#));
+            assert_ne!(key(&one), key(&other));
+        }
+    }
 }

@@ -2,7 +2,6 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use ::redis::aio::MultiplexedConnection;
@@ -10,9 +9,10 @@ use ::redis::{AsyncConnectionConfig, PushInfo, PushKind, RedisResult};
 use rand::Rng as _;
 use tokio::sync::broadcast;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
-use super::{Connection, Redis};
+use super::{Connection, Redis, is_gone};
 use crate::gateway::Gateway;
 
 /// How long an answer may take. A request waits for it, so a slower Redis is worse than none; but a pod that has no CPU
@@ -34,17 +34,18 @@ const MAX_HEARD: usize = 1024;
 impl Redis {
     /// Keeps the connection up, and hears what the other pods say, for ever.
     pub async fn follow(self: Arc<Self>, gateway: Arc<Gateway>) -> Infallible {
-        let (said, mut heard) = broadcast::channel(MAX_HEARD);
         let mut wait = WAITS.0;
         let mut told = false;
         loop {
-            match timeout(CONNECT, self.connect(said.clone())).await {
+            // Each connection has its own: the end of one must not be taken for the next one's.
+            let (said, mut heard) = broadcast::channel(MAX_HEARD);
+            match timeout(CONNECT, self.connect(said)).await {
                 Ok(Ok(commands)) => {
-                    let number = self.connects.fetch_add(1, Ordering::Relaxed);
                     info!("redis answers");
                     (wait, told) = (WAITS.0, false);
-                    self.set(Some(Connection { number, commands: commands.clone() }));
-                    self.keep(commands, &mut heard, &gateway).await;
+                    let connection = Arc::new(Connection { commands, lost: CancellationToken::new() });
+                    self.set(Some(Arc::clone(&connection)));
+                    self.keep(&connection, &mut heard, &gateway).await;
                     self.set(None);
                     warn!("redis does not answer any more; it is tried again");
                 }
@@ -74,33 +75,41 @@ impl Redis {
             .set_push_sender(said);
         let mut connection = self.client.get_multiplexed_async_connection_with_config(&config).await?;
         connection.subscribe(self.channel()).await?;
+        self.try_out(&mut connection).await?;
         Ok(connection)
+    }
+
+    /// Asks for what changes nothing, and is refused by a Redis that cannot be written to.
+    async fn try_out(&self, commands: &mut MultiplexedConnection) -> RedisResult<()> {
+        let tried: RedisResult<()> =
+            ::redis::cmd("DEL").arg(self.key("nothing", "")).query_async(commands).await;
+        tried.or_else(|error| if is_gone(&error) { Err(error) } else { Ok(()) })
     }
 
     /// Returns when the connection is of no use any more.
     async fn keep(
         &self,
-        mut commands: MultiplexedConnection,
+        connection: &Connection,
         heard: &mut broadcast::Receiver<PushInfo>,
         gateway: &Gateway,
     ) {
+        let mut commands = connection.commands.clone();
         let mut pings = interval(PING);
         pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
-                () = self.lost.notified() => return,
+                () = connection.lost.cancelled() => return,
                 push = heard.recv() => match push {
                     Ok(push) if push.kind == PushKind::Disconnection => return,
                     Ok(push) => self.hear(push, gateway),
                     Err(broadcast::error::RecvError::Lagged(count)) => {
                         debug!(count, "other pods said more than could be heard");
                     }
-                    // This holds a sender.
+                    // The connection held the sender.
                     Err(broadcast::error::RecvError::Closed) => return,
                 },
                 _ = pings.tick() => {
-                    let pong: RedisResult<String> = ::redis::cmd("PING").query_async(&mut commands).await;
-                    if pong.is_err_and(|error| error.is_io_error() || error.is_timeout() || error.is_unrecoverable_error()) {
+                    if self.try_out(&mut commands).await.is_err() {
                         return;
                     }
                 }

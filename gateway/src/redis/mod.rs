@@ -18,7 +18,8 @@ use ::redis::{Client, Cmd, FromRedisValue, RedisError, RedisResult, ScriptInvoca
 use arc_swap::ArcSwapOption;
 use mcp_redis::{Prefix, Program, Settings, SettingsError};
 use thiserror::Error;
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
 pub(crate) use events::{Event, What};
@@ -53,16 +54,14 @@ pub struct Redis {
     me: u64,
     current: ArcSwapOption<Connection>,
     is_up: watch::Sender<bool>,
-    /// Told when a question shows that the connection is of no use.
-    lost: Notify,
-    connects: AtomicU64,
     failures: AtomicU64,
 }
 
-/// One connection; another one has another number.
+/// One connection.
 struct Connection {
-    number: u64,
     commands: MultiplexedConnection,
+    /// Told when a question shows that this connection is of no use. It says nothing about the next one.
+    lost: CancellationToken,
 }
 
 impl std::fmt::Debug for Redis {
@@ -87,8 +86,6 @@ impl Redis {
             me: rand::random(),
             current: ArcSwapOption::empty(),
             is_up: watch::Sender::new(false),
-            lost: Notify::new(),
-            connects: AtomicU64::new(0),
             failures: AtomicU64::new(0),
         })
     }
@@ -96,7 +93,7 @@ impl Redis {
     /// Whether Redis answers.
     #[must_use]
     pub fn is_up(&self) -> bool {
-        *self.is_up.borrow()
+        self.current.load().is_some()
     }
 
     /// Waits until Redis answers.
@@ -134,7 +131,7 @@ impl Redis {
         Ok((connection, commands))
     }
 
-    fn answer<T>(&self, connection: &Connection, answer: RedisResult<T>) -> Result<T, Away> {
+    fn answer<T>(&self, connection: &Arc<Connection>, answer: RedisResult<T>) -> Result<T, Away> {
         answer.map_err(|error| {
             self.failures.fetch_add(1, Ordering::Relaxed);
             self.learn(connection, &error);
@@ -143,22 +140,55 @@ impl Redis {
     }
 
     /// A connection that does not answer is given up for everyone; an error that Redis itself says is that question's.
-    fn learn(&self, connection: &Connection, error: &RedisError) {
-        let gone = error.is_io_error() || error.is_timeout() || error.is_unrecoverable_error();
-        if !gone {
+    fn learn(&self, connection: &Arc<Connection>, error: &RedisError) {
+        if !is_gone(error) {
             warn!(error = error as &dyn std::error::Error, "redis refused a command");
             return;
         }
         debug!(error = error as &dyn std::error::Error, "redis did not answer");
-        let current = self.current.load();
-        if current.as_ref().is_some_and(|current| current.number == connection.number) {
-            self.set(None);
-            self.lost.notify_one();
-        }
+        // Another may have taken its place meanwhile.
+        self.current.compare_and_swap(&Some(Arc::clone(connection)), None);
+        connection.lost.cancel();
     }
 
-    fn set(&self, connection: Option<Connection>) {
-        self.is_up.send_replace(connection.is_some());
-        self.current.store(connection.map(Arc::new));
+    fn set(&self, connection: Option<Arc<Connection>>) {
+        let is_up = connection.is_some();
+        self.current.store(connection);
+        self.is_up.send_replace(is_up);
+    }
+}
+
+/// Whether an error means that a connection is of no use any more. So it is where another Redis has become the one that
+/// may be written to: a replica refuses for as long as it is one.
+fn is_gone(error: &RedisError) -> bool {
+    error.is_io_error() || error.is_timeout() || error.is_unrecoverable_error() || is_of_replica(error)
+}
+
+fn is_of_replica(error: &RedisError) -> bool {
+    const CODES: [&str; 2] = ["READONLY", "MASTERDOWN"];
+    // Before version 7 what a script met is told within an error of the script's.
+    CODES.iter().any(|code| error.code() == Some(code) || error.detail().is_some_and(|it| it.contains(code)))
+}
+
+#[cfg(test)]
+mod tests {
+    use ::redis::{ErrorKind, ServerErrorKind};
+
+    use super::*;
+
+    #[test]
+    fn a_replica_is_of_no_use_and_a_command_that_is_refused_says_nothing() {
+        let script =
+            "Error running script (call to f_1): @user_script:3: -READONLY You can't write against a replica";
+        for (kind, detail, gone) in [
+            (ServerErrorKind::ReadOnly, "You can't write against a read only replica.", true),
+            (ServerErrorKind::MasterDown, "Link with MASTER is down", true),
+            (ServerErrorKind::ResponseError, script, true),
+            (ServerErrorKind::ResponseError, "wrong number of arguments", false),
+            (ServerErrorKind::NoPerm, "this user has no permissions", false),
+        ] {
+            let error = RedisError::from((ErrorKind::Server(kind), "an error", detail.to_owned()));
+            assert_eq!(is_gone(&error), gone, "{error:?}");
+        }
     }
 }

@@ -14,11 +14,12 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use rand::Rng as _;
 use rustls::{ClientConfig, RootCertStore};
-use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 
 use super::backend::Permit;
 use super::failure::is_unavailable;
 use super::{Failure, Target};
+use crate::body::Passing;
 
 /// How long a connection may take to be made.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -169,8 +170,9 @@ impl Upstream {
         sent.map_err(|_| Failure::Timeout(request.timeout))?.map_err(|error| failed(&error))
     }
 
-    /// Passes a request through as it is, its body streaming; `timeout` is for the answer's head. A failure of which the
-    /// client is to `blame` says nothing about the backend.
+    /// Passes a request through as it is, its body streaming. The answer's head must come within `timeout` of the body's
+    /// end: until then it is the client that is waited for. A failure that is the client's fault says nothing about the
+    /// backend.
     ///
     /// # Errors
     /// Where none comes in time.
@@ -178,16 +180,22 @@ impl Upstream {
         &self,
         target: &Target,
         request: http::Request<Body>,
+        passing: &mut Passing,
         timeout: Duration,
-        blame: impl Fn() -> bool,
     ) -> Result<(http::Response<Incoming>, Permit), Failure> {
         let permit = target.backend.admit(Instant::now())?;
-        let sent = tokio::time::timeout(timeout, self.client.request(request)).await;
-        let outcome =
-            sent.map_err(|_| Failure::Timeout(timeout)).and_then(|it| it.map_err(|error| failed(&error)));
+        let late = async {
+            passing.ended().await;
+            sleep(timeout).await;
+        };
+        let outcome = tokio::select! {
+            biased;
+            sent = self.client.request(request) => sent.map_err(|error| failed(&error)),
+            () = late => Err(Failure::Timeout(timeout)),
+        };
         let healthy = match &outcome {
             Ok(response) => !is_unavailable(response.status()),
-            Err(failure) => blame() || !failure.is_of_health(),
+            Err(failure) => passing.wrong().is_some() || !failure.is_of_health(),
         };
         target.backend.learn(healthy, Instant::now());
         Ok((outcome?, permit))

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::support::backend::Backend;
+use super::support::client::modern;
 use super::support::gateway::{Gateway, Objects, tool};
 
 /// What a tool says that its backend answers so, to everyone.
@@ -166,4 +167,51 @@ async fn nobody_there() {
     let objects = Objects::new(&[tool("t", &json!({}))]);
     let gateway = Gateway::start(&objects, address, &[], &[]).await;
     assert_says(&gateway.client().call("t", json!({})).await.result(), "could not be reached");
+}
+
+#[tokio::test]
+async fn a_question_goes_to_clients_that_can_answer_it() {
+    let question = json!({"method": "elicitation/create", "params": {"message": "Who?"}});
+    let asks = json!({"resultType": "input_required", "inputRequests": {"name": question}}).to_string();
+    let asks = any(move || {
+        let asks = response(200, "application/vnd.mcp.result+json", asks.clone());
+        async move { asks }
+    });
+    let backend = Backend::serve(Router::new().fallback(asks)).await;
+    let object = |kind: &str, name: &str, spec: Value| {
+        json!({
+            "apiVersion": "mcp.example.com/v1alpha1", "kind": kind,
+            "metadata": {"name": name, "namespace": "tests"}, "spec": spec,
+        })
+    };
+    let service = json!({"name": "backend", "port": 80, "path": "/asks"});
+    let operation = json!({"ingressPath": "/asks/{id}", "service": service, "uri": "asks://{id}"});
+    let objects = Objects::new(&[
+        tool("asks", &json!({})),
+        object("MCPPrompt", "asks", json!({"description": "Asks.", "service": service})),
+        object("MCPResource", "asks", json!({"operations": [operation]})),
+    ]);
+    let gateway = Gateway::start(&objects, backend.address, &[], &[]).await;
+    let client = gateway.client();
+    for (method, name, params) in [
+        ("tools/call", "asks", json!({"name": "asks", "arguments": {}})),
+        ("prompts/get", "asks", json!({"name": "asks"})),
+        ("resources/read", "asks://1", json!({"uri": "asks://1"})),
+    ] {
+        let refused = client.modern(method, params.clone()).await;
+        assert_eq!((refused.status, &refused.message()["error"]["code"]), (400, &json!(-32021)), "{method}");
+        let mut able = modern(method, params);
+        able["params"]["_meta"]["io.modelcontextprotocol/clientCapabilities"] = json!({"elicitation": {}});
+        let headers = [("mcp-protocol-version", "2026-07-28"), ("mcp-method", method), ("mcp-name", name)];
+        let said = client.post(&headers, able.to_string()).await.result();
+        assert_eq!(said["resultType"], "input_required", "{method}: {said}");
+    }
+    // The older generation knows no such result.
+    let session = client.session().await;
+    for (method, params) in
+        [("prompts/get", json!({"name": "asks"})), ("resources/read", json!({"uri": "asks://1"}))]
+    {
+        let said = client.legacy(&session, method, params).await.message();
+        assert_eq!(said["error"]["code"], -32603, "{method}: {said}");
+    }
 }

@@ -248,6 +248,55 @@ async fn json_that_is_deep_or_none() {
 }
 
 #[tokio::test]
+async fn values_without_number_are_not_checked_one_by_one() {
+    let (gateway, _backend, objects) = mk_gateway(&[]).await;
+    let schema =
+        json!({"type": "object", "properties": {"words": {"type": "array", "items": {"type": "string"}}}});
+    objects.write("typed", &tool("typed", &json!({"inputSchema": schema})));
+    let client = gateway.client();
+    let call = async |count: usize| client.call("typed", json!({"words": vec![0; count]})).await;
+    wait::until("the tool is served", async || {
+        let said = call(0).await.message();
+        if said["result"]["isError"] == false { Ok(()) } else { Err(said.to_string()) }
+    })
+    .await;
+    let before = gateway.resident();
+    let wrong = call(1_000).await.text();
+    assert_eq!(wrong.lines().count(), 1 + 20, "{wrong}");
+    let refused = call(2_000_000).await.message();
+    assert_eq!(refused["error"]["code"], -32602, "{refused}");
+    assert!(gateway.resident() < before + ROOM, "{before} to {} KiB", gateway.resident());
+}
+
+#[tokio::test]
+async fn bodies_that_are_still_coming_are_bounded_together() {
+    let (gateway, _backend, _objects) =
+        mk_gateway(&["--max-bodies-bytes", "1000000", "--body-time", "10m"]).await;
+    let head = "POST /mcp HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 400000\r\n\r\n";
+    let half = [head.as_bytes(), &[b' '; 300_000]].concat();
+    let mut stalling = Vec::new();
+    for _ in 0..4 {
+        let mut stream = connect(gateway.address).await;
+        let half = half.clone();
+        stalling.push(Box::pin(async move {
+            let mut said = vec![0; 4096];
+            stream.write_all(&half).await.expect("a part of a body");
+            let read = stream.read(&mut said).await.expect("an answer");
+            (String::from_utf8_lossy(&said[..read]).into_owned(), stream)
+        }));
+    }
+    // Three fit; who comes last is chance.
+    let answered = timeout(wait::BOUND, futures::future::select_all(stalling)).await.expect("one is refused");
+    let ((said, _stream), _, others) = answered;
+    assert_status(&said, 503);
+    assert!(said.contains("retry-after: 1"), "{said}");
+    assert_eq!(gateway.metric(r#"mcp_gateway_refused_total{bound="bodies"}"#).await, Some(1.0));
+    // What comes in one piece waits for nothing.
+    assert_serves(&gateway).await;
+    drop(others);
+}
+
+#[tokio::test]
 async fn batches_are_bounded_and_known_to_one_version_alone() {
     let (gateway, _backend, _objects) = mk_gateway(&[]).await;
     let client = gateway.client();

@@ -10,9 +10,13 @@
 #![allow(unreachable_pub, reason = "what is shared with the other tests is written for them")]
 
 mod backends;
+mod browsers;
 mod clients;
+mod ending;
 mod hostile;
 mod live;
+mod operations;
 mod redis;
 mod schemas;
 mod support;
+mod versions;

@@ -6,12 +6,13 @@ use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::routing::post;
+use http::Method;
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use super::support::backend::Backend;
-use super::support::client::{Answer, Client};
+use super::support::client::{Answer, Client, legacy};
 use super::support::gateway::{Gateway, Objects, tool};
 use super::support::redis::Redis;
 use super::support::wait;
@@ -32,12 +33,18 @@ impl Replicas {
             let call = counted.fetch_add(1, Ordering::Relaxed) + 1;
             async move { ([("content-type", "application/json")], json!({"call": call}).to_string()) }
         };
-        let backend = Backend::serve(Router::new().route("/{*any}", post(count))).await;
+        let asks = post(async || {
+            let question = json!({"method": "elicitation/create", "params": {"message": "Who?"}});
+            let asks = json!({"resultType": "input_required", "inputRequests": {"name": question}});
+            ([("content-type", "application/vnd.mcp.result+json")], asks.to_string())
+        });
+        let backend = Backend::serve(Router::new().route("/asks", asks).route("/{*any}", post(count))).await;
         let objects = Objects::new(&[
             tool("plain", &json!({})),
             tool("kept", &json!({"cacheTTL": "5m"})),
             tool("limited", &json!({"rateLimit": {"requestsPerSecond": 1, "burst": 5}})),
             note("first"),
+            tool("asks", &json!({})),
         ]);
         let (address, mut arguments) = (redis.address(), more.to_vec());
         arguments.extend(["--redis", &address]);
@@ -307,6 +314,65 @@ async fn a_redis_that_hangs_delays_a_request_or_two_and_no_more() {
     replicas.know(true).await;
     assert_eq!(lists(&c, &session).await, 200, "it was never gone");
     assert_eq!(b.end(&session).await.status, 204);
+    for _ in 0..20 {
+        assert_eq!(lists(&a, &a.session().await).await, 200);
+    }
+    for gateway in &replicas.gateways {
+        let connected = gateway.process.output.containing("redis answers").len();
+        assert_eq!(connected, 2, "the connection that came after is kept");
+    }
+}
+
+#[tokio::test]
+async fn a_redis_that_becomes_a_replica_is_left_until_it_is_none() {
+    let redis = Redis::start().await;
+    let replicas = Replicas::start(&redis, &[]).await;
+    let [a, b, _] = replicas.clients();
+    // Of nobody: it keeps what it has.
+    redis.ask("REPLICAOF 127.0.0.1 1").await.unwrap();
+    replicas.know(false).await;
+    assert_eq!(lists(&a, &a.session().await).await, 200, "sessions are kept here");
+    redis.ask("REPLICAOF NO ONE").await.unwrap();
+    replicas.know(true).await;
+    assert_eq!(lists(&b, &a.session().await).await, 200);
+}
+
+#[tokio::test]
+async fn a_session_that_was_taken_at_its_word_is_what_it_was_when_redis_is_back() {
+    let mut redis = Redis::start().await;
+    let replicas = Replicas::start(&redis, &[]).await;
+    let [a, b, c] = replicas.clients();
+    let session = a.session().await;
+    // What a tool that asks its client says: it could, were there a stream; or the client does not declare to answer.
+    let asked = async |client: &Client| {
+        let headers = [
+            ("content-type", "application/json"),
+            ("accept", "application/json"),
+            ("mcp-session-id", session.as_str()),
+            ("mcp-protocol-version", "2025-11-25"),
+        ];
+        let call = legacy(2, "tools/call", &json!({"name": "asks", "arguments": {}})).to_string();
+        client.send(Method::POST, "/mcp", &headers, call).await.expect("an answer").message()["error"]["code"]
+            .clone()
+    };
+    assert_eq!(asked(&b).await, -32600);
+    redis.pause();
+    wait::until("the gateway knows", async || {
+        lists(&b, &session).await;
+        let ready = replicas.gateways[1].admin("/capabilities").await["redis"]["ready"].clone();
+        if ready == false { Ok(()) } else { Err(ready.to_string()) }
+    })
+    .await;
+    let _stream = b.stream(&session).await;
+    assert_eq!(asked(&b).await, -32021, "nobody knows what it can do");
+    let set = async || b.legacy(&session, "logging/setLevel", json!({"level": "error"})).await;
+    assert_eq!(set().await.status, 503);
+    redis.resume();
+    replicas.know(true).await;
+    assert_eq!(set().await.status, 200);
+    for client in [&a, &b, &c] {
+        assert_eq!(asked(client).await, -32600);
+    }
 }
 
 #[tokio::test]

@@ -3,20 +3,18 @@
 use std::sync::Arc;
 
 use axum::response::{IntoResponse, Response};
-use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use tokio::time::Instant;
 
 use super::super::calls::{Context, Reply};
 use super::super::message::{Id, Message, Meta, Params, meta};
-use super::super::protocol::{Generation, LEGACY_CAPABILITIES, SESSION_HEADER, VERSION_HEADER, Version};
+use super::super::protocol::{Generation, LEGACY_CAPABILITIES, SESSION_HEADER, Version};
 use super::super::session::{Abilities, InFlight, Missing, Session};
 use super::super::{RpcError, events};
 use super::Exchange;
 use super::methods::dispatch;
-use super::negotiation::text;
-use super::response::{busy, error_text, json, refusal, respond, result_response};
-use crate::chunks::Chunks;
+use super::negotiation::{said_version, text};
+use super::response::{Responses, busy, refusal, respond, result_response};
 use crate::gateway::Gateway;
 use crate::json::Object;
 
@@ -42,7 +40,7 @@ pub(super) async fn session<'h>(
     headers: &'h HeaderMap,
 ) -> Result<(&'h str, Arc<Session>), RpcError> {
     let id = session_id(headers)?;
-    let said = text(headers, VERSION_HEADER).and_then(Version::from_name).unwrap_or(Version::ASSUMED);
+    let said = said_version(headers)?.unwrap_or(Version::ASSUMED);
     let session = gateway.sessions.get(id, said, Instant::now()).await.map_err(missing)?;
     Ok((id, session))
 }
@@ -98,7 +96,7 @@ impl Exchange {
         match message {
             Message::Request { id, method, params } => {
                 let held = Some(Arc::clone(session));
-                let context = self.context(session.version, id, &method, params, meta, held);
+                let context = self.context(session.version(), id, &method, params, meta, held);
                 match self.within(session, context, &method).await {
                     // The protocol wants no answer to what was cancelled, and HTTP wants one.
                     (_, None) => StatusCode::ACCEPTED.into_response(),
@@ -173,19 +171,19 @@ impl Exchange {
             Ok(found) => found,
             Err(error) => return refusal(&error, None, generation),
         };
-        if session.version != Version::V2025_03_26 {
+        if session.version() != Version::V2025_03_26 {
             return wrong("the session's version of the protocol knows no batches");
         }
-        let mut responses = Vec::new();
+        let mut responses = Responses::default();
         for message in messages {
             match message {
-                Err(error) => responses.push(error_text(&error, None)),
+                Err(error) => responses.error(&error, None),
                 Ok(Message::Notification { method, params }) => notified(&session, &method, &params).await,
                 Ok(Message::Response { id, result }) => session.answer(&id, result).await,
                 Ok(Message::Request { id, method, params }) => {
                     let held = Some(Arc::clone(&session));
                     let mut context = self.context(
-                        session.version,
+                        session.version(),
                         id,
                         &method,
                         params.clone(),
@@ -194,20 +192,15 @@ impl Exchange {
                     );
                     context.accepts_events = false;
                     let (context, reply) = self.within(&session, context, &method).await;
-                    responses.extend(match reply.map(|(reply, _)| reply) {
-                        Some(Reply::Result(result)) => {
-                            Some(context.response(std::str::from_utf8(&result).unwrap_or("{}")))
-                        }
-                        Some(Reply::Error(error)) => Some(context.error_response(&error)),
-                        Some(Reply::Messages(_)) | None => None,
-                    });
+                    match reply.map(|(reply, _)| reply) {
+                        Some(Reply::Result(result)) => responses.result(&context.id, result),
+                        Some(Reply::Error(error)) => responses.error(&error, Some(&context.id)),
+                        Some(Reply::Messages(_)) | None => {}
+                    }
                 }
             }
         }
-        if responses.is_empty() {
-            return StatusCode::ACCEPTED.into_response();
-        }
-        json(StatusCode::OK, Chunks::from(Bytes::from(crate::json::array(responses))))
+        responses.into_response()
     }
 }
 

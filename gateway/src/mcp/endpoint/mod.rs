@@ -16,11 +16,11 @@ use tracing::Span;
 
 use self::legacy::{end_session, session};
 use self::methods::{dispatch, known_method};
-use self::negotiation::{Accepts, accepts, decide, text};
-use self::response::{busy, error_of_body, method_not_allowed, not_ready, refusal, respond};
+use self::negotiation::{Accepts, accepts, decide, said, said_version};
+use self::response::{busy, method_not_allowed, not_ready, refusal, respond};
 use super::calls::Context;
 use super::message::{Body, Id, Message, Meta, Params, meta};
-use super::protocol::{Generation, VERSION_HEADER, Version};
+use super::protocol::{Generation, Version};
 use super::session::Session;
 use super::{RpcError, events, header as mirrored, subscriptions};
 use crate::body::collect;
@@ -38,11 +38,11 @@ pub async fn post(gateway: Arc<Gateway>, request: Request) -> Response {
         Err(refusal) => return refusal.into_response(),
     };
     let Some(catalog) = gateway.live.get() else { return not_ready() };
-    let body = match collect(body, &gateway.bounds).await {
+    let body = match collect(body, &gateway.bounds, &gateway.bodies).await {
         Ok(body) => body,
         Err(error) => {
-            gateway.metrics.refused("body");
-            return error_of_body(&error);
+            gateway.metrics.refused(error.bound());
+            return error.into_response();
         }
     };
     let Some(ticket) = gateway.requests.enter(catalog.server.max_concurrent_requests) else {
@@ -67,8 +67,8 @@ fn exchange_metrics(
 
 /// Answers `GET`: the stream of a legacy session.
 pub async fn get(gateway: &Arc<Gateway>, headers: &HeaderMap) -> Response {
-    if text(headers, VERSION_HEADER) == Some(Version::V2026_07_28.as_str()) {
-        return method_not_allowed();
+    if let Some(refusal) = unless_legacy(headers) {
+        return refusal;
     }
     let accepts_events = accepts(headers, "text/event-stream");
     if !accepts_events {
@@ -87,12 +87,21 @@ pub async fn get(gateway: &Arc<Gateway>, headers: &HeaderMap) -> Response {
 
 /// Answers `DELETE`: ends a legacy session.
 pub async fn delete(gateway: &Gateway, headers: &HeaderMap) -> Response {
-    if text(headers, VERSION_HEADER) == Some(Version::V2026_07_28.as_str()) {
-        return method_not_allowed();
+    if let Some(refusal) = unless_legacy(headers) {
+        return refusal;
     }
     match end_session(gateway, headers).await {
         Ok(()) => StatusCode::NO_CONTENT.into_response(),
         Err(error) => refusal(&error, None, Generation::Legacy),
+    }
+}
+
+/// The answer to who uses what is the legacy generation's alone in another version.
+fn unless_legacy(headers: &HeaderMap) -> Option<Response> {
+    match said_version(headers) {
+        Ok(Some(version)) if version.generation().is_modern() => Some(method_not_allowed()),
+        Ok(_) => None,
+        Err(error) => Some(refusal(&error, None, Generation::Legacy)),
     }
 }
 
@@ -107,7 +116,10 @@ struct Exchange {
 impl Exchange {
     /// The response, with what metrics call the method, and the generation.
     async fn answer(&self, body: &Bytes) -> (&'static str, Generation, Response) {
-        let version = text(&self.headers, VERSION_HEADER);
+        let version = match said(&self.headers) {
+            Ok(version) => version,
+            Err(error) => return ("invalid", Generation::Modern, refusal(&error, None, Generation::Modern)),
+        };
         let assumed = version.and_then(Version::from_name).map_or(Generation::Legacy, Version::generation);
         match Body::parse(body) {
             Err(error) => ("invalid", assumed, refusal(&error, None, assumed)),

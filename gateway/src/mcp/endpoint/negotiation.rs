@@ -3,7 +3,7 @@
 use http::{HeaderMap, HeaderName, StatusCode, header};
 
 use super::super::RpcError;
-use super::super::protocol::Version;
+use super::super::protocol::{VERSION_HEADER, Version};
 
 /// What a client takes.
 #[derive(Debug, Clone, Copy)]
@@ -48,13 +48,43 @@ pub(super) fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
     headers.get(name)?.to_str().ok()
 }
 
+/// What `MCP-Protocol-Version` says, where it is there.
+///
+/// # Errors
+/// Where it says nothing that could be a version, or several things.
+pub(super) fn said(headers: &HeaderMap) -> Result<Option<&str>, RpcError> {
+    let mut values = headers.get_all(VERSION_HEADER).iter();
+    match (values.next(), values.next()) {
+        (None, _) => Ok(None),
+        (Some(only), None) => only
+            .to_str()
+            .map(Some)
+            .map_err(|_| RpcError::unsupported_version(&String::from_utf8_lossy(only.as_bytes()))),
+        (Some(_), Some(_)) => {
+            let reason = "header MCP-Protocol-Version is there more than once";
+            Err(RpcError::invalid_request(reason))
+        }
+    }
+}
+
+/// The version that `MCP-Protocol-Version` names, where it is there.
+///
+/// # Errors
+/// Where it names none that is spoken here.
+pub(super) fn said_version(headers: &HeaderMap) -> Result<Option<Version>, RpcError> {
+    said(headers)?.map(known).transpose()
+}
+
+fn known(name: &str) -> Result<Version, RpcError> {
+    Version::from_name(name).ok_or_else(|| RpcError::unsupported_version(name))
+}
+
 /// Which version a message is in.
 pub(super) fn decide(
     method: Option<&str>,
     header: Option<&str>,
     meta: Option<&str>,
 ) -> Result<Version, RpcError> {
-    let known = |name: &str| Version::from_name(name).ok_or_else(|| RpcError::unsupported_version(name));
     match (header, meta) {
         (None, None) => Ok(Version::ASSUMED),
         (None, Some(meta)) => match known(meta)? {
@@ -76,6 +106,7 @@ pub(super) fn decide(
 mod tests {
     use http::HeaderValue;
 
+    use super::super::super::protocol::Generation;
     use super::*;
 
     #[test]
@@ -101,6 +132,25 @@ mod tests {
             let error = decide(Some("tools/list"), header, meta).unwrap_err().text();
             assert!(error.contains(&format!("\"code\":{code}")), "{error}");
         }
+    }
+
+    #[test]
+    fn a_version_is_one_that_is_spoken_here_or_not_there_at_all() {
+        let said = |values: &[&[u8]]| {
+            let mut headers = HeaderMap::new();
+            for value in values {
+                headers.append(VERSION_HEADER, HeaderValue::from_bytes(value).unwrap());
+            }
+            said_version(&headers).map_err(|error| error.status(Generation::Legacy).as_u16())
+        };
+        assert_eq!(said(&[]), Ok(None));
+        assert_eq!(said(&[b"2025-06-18"]), Ok(Some(Version::V2025_06_18)));
+        for wrong in
+            [&b""[..], b"2024-11-05", b"2025-06-18, 2025-11-25", b"2025-06-18\xe9", "２０２５".as_bytes()]
+        {
+            assert_eq!(said(&[wrong]), Err(400), "{wrong:?}");
+        }
+        assert_eq!(said(&[b"2025-06-18", b"2025-11-25"]), Err(400));
     }
 
     #[test]

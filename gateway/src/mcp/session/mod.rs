@@ -42,10 +42,6 @@ pub(super) type Answering = oneshot::Receiver<Result<Params, Params>>;
 #[derive(Debug)]
 pub struct Session {
     id: Box<str>,
-    /// What was agreed on.
-    pub(super) version: Version,
-    /// What the client can do.
-    pub(super) abilities: Abilities,
     created: Instant,
     /// Where it is kept, if not here.
     kept: Option<Kept>,
@@ -63,7 +59,10 @@ struct Kept {
 #[derive(Debug)]
 struct State {
     used: Instant,
-    log_level: LogLevel,
+    /// What was agreed on, what the client can do, and what it asked for since.
+    record: sessions::Record,
+    /// Whether the record is the one that Redis keeps, and not what a client said while nobody could be asked.
+    is_known: bool,
     /// Whether Redis has it as well, though it is kept here.
     is_saved: bool,
     /// URIs, each with what its contents were known by when the client was last told.
@@ -110,10 +109,15 @@ impl Drop for Session {
 
 impl Session {
     fn new(id: &str, record: sessions::Record, kept: Option<Kept>, now: Instant) -> Self {
-        let sessions::Record { version, abilities, log_level } = record;
         let subscriptions = BTreeMap::new();
-        let state = State { used: now, log_level, is_saved: false, subscriptions, here: None };
-        Self { id: id.into(), version, abilities, created: now, kept, state: Mutex::new(state) }
+        let state = State { used: now, record, is_known: false, is_saved: false, subscriptions, here: None };
+        Self { id: id.into(), created: now, kept, state: Mutex::new(state) }
+    }
+
+    /// Redis says what is kept of it.
+    fn know(&self, record: sessions::Record) {
+        let mut state = self.state.lock();
+        (state.record, state.is_known) = (record, true);
     }
 
     fn here<T>(&self, change: impl FnOnce(&mut Here) -> T) -> T {
@@ -128,20 +132,35 @@ impl Session {
 
     /// What of it is worth keeping.
     fn record(&self) -> sessions::Record {
-        let log_level = self.state.lock().log_level;
-        sessions::Record { version: self.version, abilities: self.abilities, log_level }
+        self.state.lock().record
+    }
+
+    /// What was agreed on.
+    pub(super) fn version(&self) -> Version {
+        self.record().version
+    }
+
+    /// What the client can do.
+    pub(super) fn abilities(&self) -> Abilities {
+        self.record().abilities
     }
 
     /// The level from which the client wants log messages.
     pub(super) fn log_level(&self) -> LogLevel {
-        self.state.lock().log_level
+        self.record().log_level
     }
 
     pub(super) async fn set_log_level(&self, level: LogLevel) -> Result<(), Away> {
-        self.state.lock().log_level = level;
+        let (record, is_known) = {
+            let mut state = self.state.lock();
+            state.record.log_level = level;
+            (state.record, state.is_known)
+        };
         match &self.kept {
-            Some(kept) => kept.redis.write_session(&self.id, &self.record().text()).await,
             None => Ok(()),
+            // What is kept may be more than what is known here.
+            Some(_) if !is_known => Err(Away),
+            Some(kept) => kept.redis.write_session(&self.id, &record.text()).await,
         }
     }
 

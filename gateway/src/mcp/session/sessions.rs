@@ -201,7 +201,7 @@ impl Sessions {
             Ok(Some(text)) => {
                 let record = Record::read(&text).ok_or(Missing::Unknown)?;
                 let session = self.present(redis, id, record, now);
-                session.state.lock().log_level = record.log_level;
+                session.know(record);
                 Ok(session)
             }
             Err(Away) if !may_be_id(id) => Err(Missing::Unknown),
@@ -248,7 +248,9 @@ impl Sessions {
             return Ok(session);
         }
         self.held.lock().remove(id);
-        Ok(self.present(redis, id, session.record(), session.created))
+        let present = self.present(redis, id, session.record(), session.created);
+        present.know(session.record());
+        Ok(present)
     }
 
     fn present(&self, redis: &Arc<Redis>, id: &str, record: Record, now: Instant) -> Arc<Session> {

@@ -3,36 +3,78 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
 use axum::http::{StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use tokio::sync::Semaphore;
+use http_body_util::BodyExt as _;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
+
+use super::MOST_BODY_BYTES;
+
+/// How long a request's body may take to arrive.
+const BODY_TIME: Duration = Duration::from_secs(10);
+/// How many bytes of bodies that are still arriving are held, of all clients together.
+const BODIES: usize = 32 * 1024 * 1024;
 
 /// A bound on requests. All clones are one.
 #[derive(Clone, Debug)]
 pub struct Limit {
     places: Arc<Semaphore>,
     time: Duration,
+    /// A permit a byte.
+    room: Arc<Semaphore>,
 }
 
 impl Limit {
     /// So many requests at a time, each for so long.
     #[must_use]
     pub fn new(requests: usize, time: Duration) -> Self {
-        Self { places: Arc::new(Semaphore::new(requests)), time }
+        let room = Arc::new(Semaphore::new(BODIES));
+        Self { places: Arc::new(Semaphore::new(requests)), time, room }
     }
 }
 
-/// Answers 503 where too much is under way, at once, and 504 where a request takes too long.
+/// Answers 503 where too much is under way, at once, and 504 where a request takes too long. A request is under way when all
+/// of it has arrived: who sends slowly takes nobody's place.
 pub(super) async fn limit(State(limit): State<Limit>, request: Request, next: Next) -> Response {
-    let Ok(_place) = limit.places.try_acquire() else {
-        let text = "too many requests are under way\n";
-        return (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "1")], text).into_response();
+    let (parts, body) = request.into_parts();
+    let body = match timeout(BODY_TIME, arrived(body, &limit.room)).await {
+        Ok(Ok(body)) => body,
+        Ok(Err(refusal)) => return refusal,
+        Err(_) => return (StatusCode::REQUEST_TIMEOUT, "the body took too long\n").into_response(),
     };
+    let Ok(_place) = limit.places.try_acquire() else { return busy() };
+    let request = Request::from_parts(parts, Body::from(body));
     match timeout(limit.time, next.run(request)).await {
         Ok(response) => response,
         Err(_) => (StatusCode::GATEWAY_TIMEOUT, "the request took too long\n").into_response(),
     }
+}
+
+async fn arrived(mut body: Body, room: &Semaphore) -> Result<Bytes, Response> {
+    let mut held: Option<SemaphorePermit<'_>> = None;
+    let mut whole = Vec::new();
+    while let Some(frame) = body.frame().await {
+        let broken = |_| (StatusCode::BAD_REQUEST, "the body broke off\n").into_response();
+        let Ok(data) = frame.map_err(broken)?.into_data() else { continue };
+        if whole.len() + data.len() > MOST_BODY_BYTES {
+            return Err((StatusCode::PAYLOAD_TOO_LARGE, "the body is longer than 1 MiB\n").into_response());
+        }
+        let bytes = u32::try_from(data.len()).map_err(|_| busy())?;
+        let more = room.try_acquire_many(bytes).map_err(|_| busy())?;
+        match &mut held {
+            Some(held) => held.merge(more),
+            None => held = Some(more),
+        }
+        whole.extend_from_slice(&data);
+    }
+    Ok(whole.into())
+}
+
+fn busy() -> Response {
+    let text = "too many requests are under way\n";
+    (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "1")], text).into_response()
 }

@@ -11,6 +11,7 @@ use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
+use mcp_process::timed::Timed;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -21,6 +22,8 @@ use tracing::{debug, warn};
 const CONNECTIONS: usize = 512;
 /// How long the head of a request may take to arrive, and how long a connection may be idle between two.
 const IDLE: Duration = Duration::from_secs(75);
+/// How long a client may leave unread what was sent to it.
+const UNREAD: Duration = Duration::from_secs(30);
 
 /// Accepts connections until `closing`, then finishes the requests that have begun and returns.
 ///
@@ -46,7 +49,7 @@ pub async fn serve(listener: TcpListener, router: Router, closing: impl Future<O
                     let connection = http1::Builder::new()
                         .timer(TokioTimer::new())
                         .header_read_timeout(IDLE)
-                        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router.clone()));
+                        .serve_connection(TokioIo::new(Timed::new(stream, UNREAD)), TowerToHyperService::new(router.clone()));
                     let connection = graceful.watch(connection);
                     connections.spawn(async move {
                         let _slot = slot;

@@ -1,6 +1,8 @@
 //! The router, as clients and kubelets meet it.
 
 use axum::body::Body;
+use axum::routing::post as post_to;
+use futures::StreamExt as _;
 use http::{Request, header};
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
@@ -168,4 +170,25 @@ async fn past_the_limit_a_request_is_turned_away_at_once_and_a_slow_one_in_the_e
     assert_eq!(second.status(), 503);
     assert_eq!(second.headers()[header::RETRY_AFTER], "1");
     assert_eq!(first.await.unwrap().unwrap().status(), 504);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_sends_slowly_takes_nobodys_place() {
+    let limit = Limit::new(1, Duration::from_secs(60));
+    let router = Router::new()
+        .route("/", post_to(async |body: String| body))
+        .route_layer(middleware::from_fn_with_state(limit, limit::limit));
+    let request = |body| Request::post("/").body(body).unwrap();
+    let slow = || {
+        let some = futures::stream::once(async { Ok::<_, std::io::Error>("half") });
+        Body::from_stream(some.chain(futures::stream::pending()))
+    };
+    let mut slow: Vec<_> = (0..3).map(|_| Box::pin(router.clone().oneshot(request(slow())))).collect();
+    for sending in &mut slow {
+        assert!(futures::poll!(sending).is_pending());
+    }
+    assert_eq!(send(router, request(Body::from("whole"))).await, (200, json!("whole")));
+    for sending in slow {
+        assert_eq!(sending.await.unwrap().status(), 408);
+    }
 }
