@@ -63,8 +63,5 @@ fn what_both_know_of_redis_knows_neither() {
 
 #[test]
 fn the_sample_server_is_one_like_any_other() {
-    assert_without(
-        "mcp-k8s-server",
-        &["mcp-operator", "mcp-crds", "mcp-webhook", "mcp-certs", "mcp-process", "mcp-redis"],
-    );
+    assert_without("mcp-k8s-server", &["mcp-operator", "mcp-crds", "mcp-webhook", "mcp-certs", "mcp-redis"]);
 }

@@ -385,9 +385,9 @@ async fn a_slow_redis_is_waited_for_and_a_gateway_starts_without_one() {
     redis.again().await;
     replicas.know(true).await;
     let session = a.session().await;
-    // For 200 ms it does nothing else.
-    let sleeps = redis.ask("DEBUG SLEEP 0.2");
-    let (_, status) = tokio::join!(sleeps, lists(&b, &session));
+    // For 200 ms it answers nobody.
+    assert_eq!(redis.ask("CLIENT PAUSE 200 ALL").await.as_deref(), Ok("+OK\r\n"));
+    let status = lists(&b, &session).await;
     assert_eq!(status, 200);
     for gateway in &replicas.gateways {
         assert_eq!(gateway.admin("/capabilities").await["redis"]["ready"], true);
