@@ -2,6 +2,8 @@
 //!
 //! kube's `DynamicObject` reads everything twice, as what is not its metadata is found out by reading it all, and makes a
 //! tree of every managed field. With thousands of objects that is most of what following them costs.
+//!
+//! Nor does anything that was stored make one unreadable, and with it the list that it stands in: see [`bounded`].
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -11,6 +13,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, ObjectM
 use kube::Resource;
 use kube::api::ApiResource;
 use kube::core::DynamicResourceScope;
+use mcp_crds::bounded;
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
@@ -78,7 +81,7 @@ impl<'de> Visitor<'de> for Members {
             if name == "metadata" {
                 object.metadata = members.next_value::<Metadata>()?.into();
             } else {
-                object.data.insert(name, members.next_value()?);
+                object.data.insert(name, members.next_value_seed(bounded::Member)?);
             }
         }
         Ok(object)
@@ -131,7 +134,7 @@ impl From<Metadata> for ObjectMeta {
 
 #[cfg(test)]
 mod tests {
-    use kube::api::DynamicObject;
+    use kube::api::{DynamicObject, ObjectList, WatchEvent};
     use serde_json::json;
 
     use super::*;
@@ -161,6 +164,24 @@ mod tests {
             assert_eq!(read.data.get(member), sent.get(member), "{member}");
         }
         assert_eq!(read.data.len(), 4);
+    }
+
+    #[test]
+    fn one_that_is_nested_without_end_stops_no_list() {
+        let deep = format!("{}1{}", r#"{"a":"#.repeat(5000), "}".repeat(5000));
+        let list = format!(
+            r#"{{"kind": "List", "metadata": {{"resourceVersion": "7"}}, "items": [
+                {{"metadata": {{"name": "deep"}}, "spec": {deep}}}, {{"metadata": {{"name": "next"}}, "spec": 1}}]}}"#
+        );
+        let list: ObjectList<Object> = serde_json::from_str(&list).unwrap();
+        let names: Vec<_> = list.items.iter().filter_map(|object| object.metadata.name.as_deref()).collect();
+        assert_eq!(names, ["deep", "next"]);
+        let event =
+            format!(r#"{{"type": "ADDED", "object": {{"metadata": {{"name": "deep"}}, "spec": {deep}}}}}"#);
+        let event: WatchEvent<Object> = serde_json::from_str(&event).unwrap();
+        assert!(
+            matches!(event, WatchEvent::Added(object) if object.metadata.name.as_deref() == Some("deep"))
+        );
     }
 
     #[test]

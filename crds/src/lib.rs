@@ -5,6 +5,7 @@
 //! Nothing here does I/O: no Kubernetes client, no async runtime, no clock.
 #![warn(missing_docs)]
 
+pub mod bounded;
 pub mod catalog;
 pub mod crd;
 pub mod default;

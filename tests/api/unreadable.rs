@@ -4,9 +4,11 @@ use serde_json::{Value, json};
 
 use crate::support::cluster::Cluster;
 use crate::support::manifest::{Manifest, mk_prompt, mk_resource, mk_selecting_server, mk_server, mk_tool};
+use crate::support::namespace::Namespace;
 use crate::support::object::condition;
 use crate::support::operator::Installation;
 use crate::support::schemas;
+use crate::support::wait;
 
 #[tokio::test]
 async fn an_object_that_cannot_be_read_stops_nothing_else() {
@@ -89,4 +91,45 @@ async fn a_stored_port_that_is_none_is_reported_and_can_be_repaired() {
     ns.until("Service", "weather", "is made", |_| true).await;
     operator.terminate().await;
     cluster.done().await;
+}
+
+#[tokio::test]
+async fn an_object_that_is_nested_without_end_stops_nothing_else() {
+    let cluster = Cluster::own().await;
+    let ns = cluster.namespace("deep").await;
+    let deep = (0..200).fold(json!({ "type": "string" }), |inner, _| json!({ "not": inner }));
+    ns.create(&mk_tool("deep").with("/spec/inputSchema", deep.clone()).for_server("main")).await;
+    ns.create(&mk_server("deep").with("/spec/volumes", json!([{ "name": "data", "csi": deep }]))).await;
+    let installed = Installation::outside(&cluster).await;
+    let first = installed.start_ready().await;
+
+    ns.create(&mk_selecting_server("main")).await;
+    ns.create(&mk_tool("works").for_server("main")).await;
+    ns.until("MCPServer", "main", "serves what is valid", |found| found["status"]["tools"] == 1).await;
+    until_says(&ns, "mcpt", "Accepted", "spec.inputSchema: Too long: may not nest objects and arrays").await;
+    until_says(&ns, "mcps", "ConfigurationValid", "spec.volumes: Too long: must not be nested over 100 deep")
+        .await;
+    assert!(ns.find("Deployment", "deep").await.is_none(), "nothing is made of a part");
+    first.terminate().await;
+
+    // One that starts anew reads them all, and goes on.
+    let second = installed.start_ready().await;
+    ns.create(&mk_tool("later").for_server("main")).await;
+    ns.until("MCPServer", "main", "goes on", |found| found["status"]["tools"] == 2).await;
+    ns.patch("MCPTool", "deep", &json!({ "spec": { "inputSchema": null } })).await.accepted();
+    ns.until("MCPServer", "main", "serves what was put right", |found| found["status"]["tools"] == 3).await;
+    ns.delete("MCPServer", "deep").await.accepted();
+    ns.until_gone("MCPServer", "deep").await;
+    second.terminate().await;
+    cluster.done().await;
+}
+
+/// Waits until a condition of the object `deep` says this. Here nobody could read the whole object.
+async fn until_says(ns: &Namespace, kind: &str, type_: &str, text: &str) {
+    let path = format!("jsonpath={{.status.conditions[?(@.type==\"{type_}\")].message}}");
+    wait::until(format_args!("{kind} deep says {text}"), async || {
+        let said = ns.kubectl(&["get", kind, "deep", "-o", &path], "").await.ok();
+        if said.starts_with(text) { Ok(()) } else { Err(said) }
+    })
+    .await;
 }

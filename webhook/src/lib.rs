@@ -14,7 +14,6 @@ mod body;
 mod connection;
 mod metrics;
 mod mutate;
-mod object;
 mod patch;
 mod review;
 mod scale;

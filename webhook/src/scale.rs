@@ -1,5 +1,6 @@
 //! `mcpservers/scale`: the object is an `autoscaling/v1` Scale, and the server comes from the catalog.
 
+use mcp_crds::bounded;
 use mcp_crds::catalog::Catalog;
 use mcp_crds::field::FieldError;
 use mcp_crds::kind::Kind;
@@ -7,7 +8,6 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::answer::Answer;
-use crate::object::Object;
 use crate::review::{Request, request_field};
 use crate::subject::named;
 
@@ -19,8 +19,8 @@ pub(crate) fn decide(request: &Request<'_>, catalog: &Catalog) -> Answer {
         let error = FieldError::required(request_field("object"), "the review carries no object");
         return Answer::refused(named(None), &[error]);
     };
-    let scale = match Object::parse(raw) {
-        Ok(scale) => scale.value,
+    let scale = match bounded::object(raw) {
+        Ok(scale) => scale,
         Err(error) => return Answer::refused(named(None), &[error]),
     };
     let (Some(replicas), old) = (replicas(&scale), request.old_object.and_then(old_replicas)) else {
@@ -40,7 +40,7 @@ pub(crate) fn decide(request: &Request<'_>, catalog: &Catalog) -> Answer {
 }
 
 fn old_replicas(raw: &RawValue) -> Option<i64> {
-    replicas(&Object::parse(raw).ok()?.value)
+    replicas(&bounded::object(raw).ok()?)
 }
 
 /// The replicas that a Scale asks for: none given is 0, which Go leaves out.

@@ -6,12 +6,10 @@ use std::time::Instant;
 use mcp_crds::catalog::{Catalog, Entry};
 use mcp_crds::field::{FieldError, Findings};
 use mcp_crds::kind::{GROUP, Kind, VERSION};
-use mcp_crds::validate::depth;
-use mcp_crds::{default, validate};
+use mcp_crds::{bounded, default, validate};
 use serde_json::Value;
 
 use crate::answer::Answer;
-use crate::object::Object;
 use crate::review::{Gvk, Request, request_field};
 use crate::status::Named;
 
@@ -59,7 +57,6 @@ pub(crate) struct Subject<'r> {
     pub(crate) dry_run: bool,
     pub(crate) object: Value,
     pub(crate) old: Option<Value>,
-    too_deep: Vec<FieldError>,
 }
 
 /// What reading a subject comes to.
@@ -77,26 +74,22 @@ impl<'r> Subject<'r> {
         let Some(raw) = request.object else {
             return refused(FieldError::required(request_field("object"), "the review carries no object"));
         };
-        let object = match Object::parse(raw) {
+        let object = match bounded::object(raw) {
             Ok(object) => object,
             Err(error) => return refused(error),
         };
         // A stored object that cannot be read has nothing unchanged that the new one could be forgiven.
-        let old = request.old_object.and_then(|raw| Object::parse(raw).ok()).map(|old| old.value);
-        if is_being_deleted(&object.value)
-            || old.as_ref().is_some_and(|old| !is_judged(kind, old, &object.value))
-        {
+        let old = request.old_object.and_then(|raw| bounded::object(raw).ok());
+        if is_being_deleted(&object) || old.as_ref().is_some_and(|old| !is_judged(kind, old, &object)) {
             return Reading::Answer(Answer::allowed());
         }
-        let too_deep = object.too_deep();
         let (namespace, dry_run) = (request.namespace.as_ref(), request.dry_run);
-        Reading::Subject(Self { kind, operation, namespace, dry_run, object: object.value, old, too_deep })
+        Reading::Subject(Self { kind, operation, namespace, dry_run, object, old })
     }
 
     /// Every rule that needs only the object.
     pub(crate) fn check(&mut self) -> Findings {
-        let mut findings = validate::object(self.kind, self.operation, &self.object);
-        depth::add_unsaid(self.too_deep.drain(..), &mut findings);
+        let findings = validate::object(self.kind, self.operation, &self.object);
         self.forgive(findings)
     }
 

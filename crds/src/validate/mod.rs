@@ -64,6 +64,7 @@ pub fn object(kind: Kind, operation: Operation, object: &Value) -> Findings {
             resource::check(&node, &mut findings);
         }
     }
+    depth::check(object, &mut findings);
     findings
 }
 

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use mcp_crds::field::{self, FieldError, FieldPath, Segment};
-use mcp_crds::validate::depth::MAX_DEPTH;
+use mcp_crds::validate::depth::{MAX_DEPTH, cut};
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
@@ -90,7 +90,7 @@ impl Located {
     fn to_json_at(&self, depth: usize) -> Value {
         match &self.node {
             Node::Scalar(value) => value.clone(),
-            _ if depth == MAX_DEPTH => TOO_DEEP.into(),
+            _ if depth == MAX_DEPTH => cut(TOO_DEEP),
             Node::List(list) => list.iter().map(|value| value.to_json_at(depth + 1)).collect(),
             Node::Map(entries) => Value::Object(
                 entries
@@ -98,30 +98,6 @@ impl Located {
                     .map(|(key, value)| (key.value.clone(), value.to_json_at(depth + 1)))
                     .collect::<Map<_, _>>(),
             ),
-        }
-    }
-
-    /// The object's fields that hold something deeper than [`MAX_DEPTH`].
-    pub(super) fn too_deep(&self) -> Vec<FieldPath> {
-        let mut fields = Vec::new();
-        for (top, members) in self.entries() {
-            for (name, value) in members.entries() {
-                if value.is_nested(MAX_DEPTH - 2) {
-                    fields.push(FieldPath::of([top, name]));
-                }
-            }
-        }
-        fields
-    }
-
-    /// Whether there is a list or a map within so many others.
-    fn is_nested(&self, levels: usize) -> bool {
-        let is_below = |value: &Self| value.is_nested(levels.saturating_sub(1));
-        match &self.node {
-            Node::Scalar(_) => false,
-            _ if levels == 0 => true,
-            Node::List(list) => list.iter().any(is_below),
-            Node::Map(entries) => entries.iter().any(|(_, value)| is_below(value)),
         }
     }
 
@@ -144,11 +120,6 @@ impl Located {
             Node::List(list) => Some(list),
             _ => None,
         }
-    }
-
-    fn entries(&self) -> impl Iterator<Item = (&str, &Self)> {
-        let entries = if let Node::Map(entries) = &self.node { entries.as_slice() } else { &[] };
-        entries.iter().map(|(key, value)| (key.value.as_str(), value))
     }
 
     fn entry(&self, name: &str) -> Option<(&Spanned<String>, &Self)> {
@@ -352,6 +323,8 @@ impl<'de> Visitor<'de> for NodeVisitor {
 
 #[cfg(test)]
 mod tests {
+    use mcp_crds::field::Findings;
+    use mcp_crds::validate::depth;
     use serde_json::json;
 
     use super::*;
@@ -466,12 +439,11 @@ spec:
                     [format!("{{spec: {{a: {flow}, b: 1}}}}"), format!("spec:\n  a:\n    {block}\n  b: 1\n")]
                 {
                     let located = Located::parse(&text).unwrap();
-                    assert_eq!(located.too_deep(), expected, "{depth}");
-                    assert_eq!(
-                        located.to_json().to_string().contains(TOO_DEEP),
-                        !expected.is_empty(),
-                        "{depth}"
-                    );
+                    let (json, mut findings) = (located.to_json(), Findings::default());
+                    depth::check(&json, &mut findings);
+                    let fields: Vec<_> = findings.errors.into_iter().map(|error| error.field).collect();
+                    assert_eq!(fields, expected, "{depth}");
+                    assert_eq!(json.to_string().contains(TOO_DEEP), !expected.is_empty(), "{depth}");
                 }
             }
             assert!(Located::parse(&nested("[", "]", 5000)).is_err());

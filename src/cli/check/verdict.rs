@@ -7,7 +7,7 @@ use mcp_crds::catalog::{Catalog, Entry, ObjectKey};
 use mcp_crds::default;
 use mcp_crds::field::{FieldError, FieldPath, Findings, Segment, on_one_line};
 use mcp_crds::kind::{API_VERSION, GROUP, Kind};
-use mcp_crds::validate::{self, Operation, depth, name, structural};
+use mcp_crds::validate::{self, Operation, name, structural};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -97,8 +97,7 @@ impl Checker {
                 if let Some(Value::Object(metadata)) = object.get_mut("metadata") {
                     metadata.insert("namespace".to_owned(), report.namespace.clone().into());
                 }
-                let (mut findings, entry) = self.judge(kind, &mut object, &report.namespace);
-                depth::add_unsaid(located.too_deep().into_iter().map(depth::too_deep), &mut findings);
+                let (findings, entry) = self.judge(kind, &mut object, &report.namespace);
                 (findings, Some(entry))
             }
             None if is_ours => (unknown_kind(&api_version, &kind_name), None),

@@ -1,72 +1,56 @@
-//! The objects inside a review, parsed within bounds that a hostile one cannot leave.
+//! Objects read from JSON within bounds that a hostile one cannot leave.
+//!
+//! A parser that gives up at some depth gives up a whole list for one object in it. What is nested over [`MAX_DEPTH`] is kept as
+//! text here instead: reading that does not recurse, and a rule says that it is too deep.
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
 
-use mcp_crds::field::{FieldError, FieldPath, Segment};
-use mcp_crds::validate::depth::{MAX_DEPTH, too_deep};
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 use serde_json::{Map, Number, Value};
+
+use crate::field::{FieldError, FieldPath, Segment};
+use crate::validate::depth::{MAX_DEPTH, cut};
 
 /// How many values an object may hold. More would not fit where objects are stored, and would take a hundred
 /// times their size in memory.
 const MAX_VALUES: usize = 1 << 20;
 
-/// A parsed object.
-#[derive(Debug)]
-pub(crate) struct Object {
-    /// The value, without `metadata.managedFields`, which no rule reads and which is often the larger half.
-    pub(crate) value: Value,
-    too_deep: bool,
+/// Parses an object that somebody sends. `metadata.managedFields` is left out, which no rule reads and which is often the larger
+/// half.
+///
+/// # Errors
+/// Where it is no object, or holds something that is no JSON value, or more values than could be stored: the error names the
+/// field.
+pub fn object(raw: &RawValue) -> Result<Value, FieldError> {
+    let progress = Progress::default();
+    let seed = Seed { progress: &progress, depth: 0, most: MAX_VALUES, place: Place::Object };
+    match seed.deserialize(&mut serde_json::Deserializer::from_str(raw.get())) {
+        Ok(value @ Value::Object(_)) => Ok(value),
+        Ok(value) => Err(FieldError::invalid(FieldPath::of(["object"]), &value, "must be an object")),
+        Err(error) => Err(progress.unreadable(&error)),
+    }
 }
 
-impl Object {
-    /// Parses an object of a review.
-    ///
-    /// # Errors
-    /// Where it is no object, or holds something that is no JSON value: the error names the field.
-    pub(crate) fn parse(raw: &RawValue) -> Result<Self, FieldError> {
+/// Reads a member of a stored object, such as its `spec`. How much it holds is bounded by where it is stored.
+#[derive(Debug, Clone, Copy)]
+pub struct Member;
+
+impl<'de> DeserializeSeed<'de> for Member {
+    type Value = Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
         let progress = Progress::default();
-        let seed = Seed { progress: &progress, depth: 0, place: Place::Object };
-        match seed.deserialize(&mut serde_json::Deserializer::from_str(raw.get())) {
-            Ok(value @ Value::Object(_)) => Ok(Self { value, too_deep: progress.too_deep.get() }),
-            Ok(value) => Err(FieldError::invalid(FieldPath::of(["object"]), &value, "must be an object")),
-            Err(error) => Err(progress.unreadable(&error)),
-        }
+        let seed = Seed { progress: &progress, depth: 1, most: usize::MAX, place: Place::Other };
+        seed.deserialize(deserializer)
     }
-
-    /// An error for each field of the object that is nested deeper than can be judged.
-    pub(crate) fn too_deep(&self) -> Vec<FieldError> {
-        let mut errors = Vec::new();
-        if !self.too_deep {
-            return errors;
-        }
-        for (top, members) in self.value.as_object().into_iter().flatten() {
-            for (name, value) in members.as_object().into_iter().flatten() {
-                if is_nested(value, MAX_DEPTH - 2) {
-                    errors.push(too_deep(FieldPath::of([top, name])));
-                }
-            }
-        }
-        errors
-    }
-}
-
-fn is_nested(value: &Value, levels: usize) -> bool {
-    levels == 0
-        || match value {
-            Value::Array(elements) => elements.iter().any(|element| is_nested(element, levels - 1)),
-            Value::Object(members) => members.values().any(|member| is_nested(member, levels - 1)),
-            _ => false,
-        }
 }
 
 /// What is known while an object is being parsed.
 #[derive(Default)]
 struct Progress {
     values: Cell<usize>,
-    too_deep: Cell<bool>,
     /// The steps from where parsing failed up to the object's root.
     failed_at: RefCell<Vec<Segment<String>>>,
 }
@@ -93,6 +77,8 @@ enum Place {
 struct Seed<'p> {
     progress: &'p Progress,
     depth: usize,
+    /// How many values there may be.
+    most: usize,
     place: Place,
 }
 
@@ -114,19 +100,17 @@ impl<'de> DeserializeSeed<'de> for Seed<'_> {
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
         let values = self.progress.values.get() + 1;
         self.progress.values.set(values);
-        if values > MAX_VALUES {
-            return Err(D::Error::custom(format_args!("the object holds more than {MAX_VALUES} values")));
+        if values > self.most {
+            return Err(D::Error::custom(format_args!("the object holds more than {} values", self.most)));
         }
         if self.depth < MAX_DEPTH {
             return deserializer.deserialize_any(self);
         }
-        // What is deeper is kept as text: reading that does not recurse, and two texts can still be compared.
-        let raw = <&RawValue as serde::Deserialize>::deserialize(deserializer)?.get();
-        if raw.starts_with(['{', '[']) {
-            self.progress.too_deep.set(true);
-            return Ok(Value::from(raw));
+        let raw = <Box<RawValue> as serde::Deserialize>::deserialize(deserializer)?;
+        if raw.get().starts_with(['{', '[']) {
+            return Ok(cut(raw.get()));
         }
-        serde_json::from_str(raw).map_err(D::Error::custom)
+        serde_json::from_str(raw.get()).map_err(D::Error::custom)
     }
 }
 
@@ -205,9 +189,15 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::field::Findings;
+    use crate::validate::depth;
 
-    fn parse(json: &str) -> Result<Object, FieldError> {
-        Object::parse(serde_json::from_str(json).unwrap())
+    fn parse(json: &str) -> Result<Value, FieldError> {
+        object(serde_json::from_str(json).unwrap())
+    }
+
+    fn nested(depth: usize) -> String {
+        format!("{}7{}", "[".repeat(depth), "]".repeat(depth))
     }
 
     fn any_json() -> impl Strategy<Value = Value> {
@@ -234,7 +224,7 @@ mod tests {
         fn an_object_is_what_serde_json_makes_of_it(value in any_json()) {
             let json = json!({"spec": value}).to_string();
             let expected: Value = serde_json::from_str(&json).unwrap();
-            prop_assert_eq!(parse(&json).unwrap().value, expected);
+            prop_assert_eq!(parse(&json).unwrap(), expected);
         }
     }
 
@@ -245,25 +235,59 @@ mod tests {
             "metadata": {"name": "a"},
             "spec": {"managedFields": 1, "metadata": {"managedFields": 2}}
         });
-        assert_eq!(parse(json).unwrap().value, expected);
+        assert_eq!(parse(json).unwrap(), expected);
     }
 
     #[test]
     fn of_a_member_given_twice_the_last_counts() {
-        assert_eq!(parse(r#"{"spec": 1, "spec": 2}"#).unwrap().value, json!({"spec": 2}));
+        assert_eq!(parse(r#"{"spec": 1, "spec": 2}"#).unwrap(), json!({"spec": 2}));
     }
 
     #[test]
     fn what_is_too_deep_is_kept_as_text_and_reported_once_a_field() {
-        let nested = |depth: usize| format!("{}7{}", "[".repeat(depth), "]".repeat(depth));
         let json = |depth| format!(r#"{{"spec": {{"a": {}, "b": {}}}}}"#, nested(depth), nested(3));
-        assert!(parse(&json(MAX_DEPTH - 2)).unwrap().too_deep().is_empty());
+        let fields = |object: &Value| -> Vec<String> {
+            let mut findings = Findings::default();
+            depth::check(object, &mut findings);
+            findings.errors.iter().map(|error| error.field.to_string()).collect()
+        };
+        assert!(fields(&parse(&json(MAX_DEPTH - 2)).unwrap()).is_empty());
         for depth in [MAX_DEPTH - 1, MAX_DEPTH, 5000] {
             let object = parse(&json(depth)).unwrap();
-            let fields: Vec<_> = object.too_deep().iter().map(|error| error.field.to_string()).collect();
-            assert_eq!(fields, ["spec.a"]);
+            assert_eq!(fields(&object), ["spec.a"]);
             // Two that differ only below still differ.
-            assert_ne!(object.value, parse(&json(depth).replace('7', "8")).unwrap().value);
+            assert_ne!(object, parse(&json(depth).replace('7', "8")).unwrap());
+            // What is made of it can be read by anybody, and says the same.
+            let again: Value = serde_json::from_str(&object.to_string()).unwrap();
+            assert_eq!(fields(&again), ["spec.a"]);
+        }
+    }
+
+    #[test]
+    fn an_object_that_is_too_deep_stops_no_list() {
+        struct Members(Value);
+        impl<'de> serde::Deserialize<'de> for Members {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                struct Spec;
+                impl<'de> Visitor<'de> for Spec {
+                    type Value = Members;
+                    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                        f.write_str("an object")
+                    }
+                    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members, A::Error> {
+                        map.next_key::<String>()?;
+                        map.next_value_seed(Member).map(Members)
+                    }
+                }
+                deserializer.deserialize_map(Spec)
+            }
+        }
+        let list = |depth| format!(r#"{{"items": [{{"spec": 1}}, {{"spec": {}}}]}}"#, nested(depth));
+        for depth in [MAX_DEPTH - 1, 200, 200_000] {
+            let read: std::collections::HashMap<String, Vec<Members>> =
+                serde_json::from_str(&list(depth)).unwrap();
+            assert_eq!(read["items"][0].0, 1);
+            assert!(read["items"][1].0.is_array());
         }
     }
 
