@@ -16,14 +16,13 @@ use kube::{Api, Client, Resource, ResourceExt};
 use mcp_crds::catalog::{Affected, Catalog, Entry, ObjectKey};
 use mcp_crds::kind::{GROUP, Kind, VERSION};
 use mcp_crds::labels::TOOL_CREDENTIAL;
-use mcp_crds::validate::{self, Operation};
-use mcp_crds::{default, field::Findings};
 use parking_lot::RwLock;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::lists::{Listed, Patience, follow, in_pages};
 use crate::object::Object;
+use crate::reconcile;
 
 /// Where kubectl keeps what was last applied: as large as the object, and read by nobody here.
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
@@ -180,14 +179,9 @@ fn entry(kind: Kind, object: Object) -> Entry {
         annotations.remove(LAST_APPLIED);
     }
     data.insert("metadata".to_owned(), serde_json::to_value(&metadata).unwrap_or_default());
-    let raw = Value::Object(data);
-    let document = raw.to_string();
-    Entry::read(kind, "", &raw).with_validity(findings(kind, raw).errors.is_empty()).with_document(document)
-}
-
-fn findings(kind: Kind, mut object: Value) -> Findings {
-    default::apply(kind, &mut object, None);
-    validate::object(kind, Operation::Update, &object)
+    let mut raw = Value::Object(data);
+    let (entry, document) = (Entry::read(kind, "", &raw), raw.to_string());
+    entry.with_validity(reconcile::errors(kind, &mut raw).is_empty()).with_document(document)
 }
 
 #[cfg(test)]
@@ -207,6 +201,37 @@ mod tests {
         let entry = entry(Kind::Server, object);
         assert!(!entry.valid);
         assert_eq!(entry.key, ObjectKey::new(Kind::Server, "ns", "broken"));
+    }
+
+    #[test]
+    fn a_server_that_the_controller_does_not_run_is_not_called_valid() {
+        let server = |name: &str, spec: Value| {
+            let metadata = json!({"name": name, "namespace": "ns"});
+            let object = json!({"apiVersion": "mcp.example.com/v1alpha1", "kind": "MCPServer", "metadata": metadata, "spec": spec});
+            entry(Kind::Server, watched(object)).valid
+        };
+        assert!(server("main", json!({})));
+        assert!(!server("no.service", json!({})));
+        assert!(!server("main", json!({"volumes": [{"name": "mcp-tmp", "emptyDir": {}}]})));
+        assert!(!server("main", json!({"config": {"a": "x".repeat(1 << 20)}})));
+    }
+
+    #[test]
+    fn what_is_nested_without_end_is_an_entry_that_breaks_rules() {
+        for (kind, spec) in [
+            (Kind::Server, r#"{"volumes": [DEEP]}"#),
+            (Kind::Tool, r#"{"service": {"name": "s", "port": 80}, "inputSchema": DEEP}"#),
+        ] {
+            let deep = format!("{}1{}", r#"{"a":"#.repeat(5000), "}".repeat(5000));
+            let spec = spec.replace("DEEP", &deep);
+            let text = format!(r#"{{"metadata": {{"name": "deep", "namespace": "ns"}}, "spec": {spec}}}"#);
+            let entry = entry(kind, serde_json::from_str(&text).unwrap());
+            assert!(!entry.valid);
+            // A pass can read it again, and says why.
+            let mut document: Value = serde_json::from_str(&entry.document).unwrap();
+            let errors = reconcile::errors(kind, &mut document);
+            assert!(errors.iter().any(|error| error.to_string().contains("deep")), "{errors:?}");
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@
 
 pub mod bounded;
 pub mod catalog;
+pub mod config;
 pub mod crd;
 pub mod default;
 pub mod field;
@@ -17,3 +18,4 @@ pub mod selector;
 pub mod snapshot;
 pub mod v1alpha1;
 pub mod validate;
+pub mod volumes;

@@ -34,7 +34,7 @@ use parking_lot::RwLock;
 
 pub use condition::Reason;
 pub use error::{Error, Retry};
-pub(crate) use validate::CLUSTER_DOMAIN;
+pub(crate) use validate::{CLUSTER_DOMAIN, errors};
 pub use written::Written;
 
 use crate::children::Children;

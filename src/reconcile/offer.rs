@@ -6,12 +6,10 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use mcp_crds::catalog::{self, Catalog, Conflict, Entry, Id, Index, ObjectKey};
-use mcp_crds::default;
 use mcp_crds::field::{FieldError, FieldPath};
 use mcp_crds::kind::Kind;
 use mcp_crds::labels::TOOL_CREDENTIAL;
 use mcp_crds::v1alpha1::OfferStatus;
-use mcp_crds::validate::{self, Operation};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -20,8 +18,8 @@ mod summary;
 use self::summary::Summary;
 use super::condition::{Reason, Type, Verdict, own};
 use super::identity::Identity;
+use super::validate::{self, sentence};
 use super::{Context, Error, Outcome, apply, tell};
-use crate::reconcile::validate::sentence;
 
 /// How many servers a status names; the rest is counted.
 const MAX_SERVERS: usize = 100;
@@ -83,8 +81,7 @@ fn readable(status: Option<Value>) -> OfferStatus {
 /// What the webhooks would have said.
 fn errors(kind: Kind, document: &str) -> Result<Vec<FieldError>, Error> {
     let mut object: Value = serde_json::from_str(document).map_err(Error::Document)?;
-    default::apply(kind, &mut object, None);
-    Ok(validate::object(kind, Operation::Create, &object).errors)
+    Ok(validate::errors(kind, &mut object))
 }
 
 impl Standing {

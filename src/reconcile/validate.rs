@@ -1,17 +1,13 @@
 //! From a document to a server of which everything that can fail has been tried.
 
-use std::collections::BTreeMap;
-
-use mcp_crds::field::{FieldError, FieldPath, Findings, Segment};
+use mcp_crds::field::FieldError;
 use mcp_crds::kind::Kind;
 use mcp_crds::snapshot::{self, Snapshot};
-use mcp_crds::v1alpha1::{ConfigValue, MCPServer, MCPServerSpec};
+use mcp_crds::v1alpha1::{MCPServer, MCPServerSpec};
 use mcp_crds::validate::{self, Operation};
-use mcp_crds::{default, field};
+use mcp_crds::{config, default, field};
 use serde_json::Value;
 
-use super::build::RESERVED_VOLUMES;
-use super::build::config::{CONFIG_JSON, MAX_CONFIG_MAP};
 use super::identity::Identity;
 
 /// The cluster's DNS domain, as nearly every cluster has it.
@@ -38,12 +34,9 @@ impl ValidServer {
     /// says so.
     pub(super) fn new(identity: &Identity, object: &Value) -> Result<Self, Invalid> {
         let mut object = object.clone();
-        default::apply(Kind::Server, &mut object, None);
-        // As if it were new: a name that cannot name a Service is not refused on an update.
-        let mut findings = validate::object(Kind::Server, Operation::Create, &object);
-        check_volumes(&object, &mut findings);
-        if !findings.errors.is_empty() {
-            return Err(Invalid(sentence(&findings.errors)));
+        let errors = errors(Kind::Server, &mut object);
+        if !errors.is_empty() {
+            return Err(Invalid(sentence(&errors)));
         }
         let gateway = match object.pointer("/spec/image") {
             None | Some(Value::Null) => Some(Snapshot::of(&object, CLUSTER_DOMAIN)),
@@ -56,7 +49,9 @@ impl ValidServer {
                 field::on_one_line(&error.to_string())
             ))
         })?;
-        let config_json = config_json(&server.spec.config).map_err(|error| Invalid(error.to_string()))?;
+        let config = Some(&server.spec.config).filter(|config| !config.is_empty());
+        let config_json = config.map(config::json).transpose();
+        let config_json = config_json.map_err(|error| Invalid(format!("spec.config: {error}")))?;
         Ok(Self {
             identity: identity.clone(),
             spec: server.spec,
@@ -86,6 +81,14 @@ impl ValidServer {
     }
 }
 
+/// Every rule that a stored object breaks, whoever asks: what the catalog calls valid is what passes call valid. The object gets
+/// its defaults.
+pub(crate) fn errors(kind: Kind, object: &mut Value) -> Vec<FieldError> {
+    default::apply(kind, object, None);
+    // As if it were new: a name that cannot name a Service is not refused on an update.
+    validate::object(kind, Operation::Create, object).errors
+}
+
 /// How many errors a condition's message holds; the rest is counted.
 const MAX_ERRORS: usize = 20;
 
@@ -97,34 +100,4 @@ pub(super) fn sentence(errors: &[FieldError]) -> String {
         (_, 0) => format!("[{}]", shown.join(", ")),
         (_, more) => format!("[{}] and {more} more", shown.join(", ")),
     }
-}
-
-/// `volumes` goes to the API server as it is written; only its names meet the operator's own.
-fn check_volumes(object: &Value, findings: &mut Findings) {
-    let volumes = object.pointer("/spec/volumes").and_then(Value::as_array);
-    for (index, volume) in volumes.into_iter().flatten().enumerate() {
-        if let Some(name) =
-            volume.get("name").and_then(Value::as_str).filter(|name| RESERVED_VOLUMES.contains(name))
-        {
-            let field = FieldPath::of(["spec", "volumes"])
-                .join(Segment::Index(index))
-                .join(Segment::Field("name".to_owned()));
-            findings.error(FieldError::duplicate(field, name, "the operator has a volume of this name"));
-        }
-    }
-}
-
-fn config_json(config: &BTreeMap<String, ConfigValue>) -> Result<Option<String>, FieldError> {
-    if config.is_empty() {
-        return Ok(None);
-    }
-    let field = || FieldPath::of(["spec", "config"]);
-    let json = serde_json::to_string_pretty(config).map_err(|error| {
-        FieldError::forbidden(field(), format_args!("cannot be written as JSON: {error}"))
-    })?;
-    if CONFIG_JSON.len() + json.len() > MAX_CONFIG_MAP {
-        let detail = format_args!("{} bytes as JSON, and a ConfigMap holds {MAX_CONFIG_MAP}", json.len());
-        return Err(FieldError::too_long(field(), detail));
-    }
-    Ok(Some(json))
 }

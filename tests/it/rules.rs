@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::examples::{self, Cause, Example, Layer, NAMESPACE, Operation, Rule};
 
 /// The rules that are promised, and who refuses what they are about when no webhook answers.
-const RULES: [(&str, Layer); 40] = [
+const RULES: [(&str, Layer); 42] = [
     ("S1", Layer::Schema),
     ("S2", Layer::Schema),
     ("S3", Layer::Cel),
@@ -30,6 +30,8 @@ const RULES: [(&str, Layer); 40] = [
     ("S16", Layer::Webhook),
     ("S17", Layer::Cel),
     ("S18", Layer::Webhook),
+    ("S19", Layer::Webhook),
+    ("S20", Layer::Webhook),
     ("T1", Layer::Schema),
     ("T2", Layer::Schema),
     ("T3", Layer::Schema),

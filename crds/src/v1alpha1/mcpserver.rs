@@ -252,7 +252,7 @@ pub struct Redis {
     pub port: i32,
     /// Number of the database. Default: 0
     #[serde(default)]
-    #[schemars(range(min = 0))]
+    #[schemars(range(min = 0, max = 65535))]
     pub database: i32,
     /// The password. Default: none
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -15,10 +15,10 @@ use super::path::{PROBES, check_plain};
 use super::quantity::{Quantity, QuantityError};
 use super::selector;
 use crate::field::{FieldError, FieldPath, Findings, MAX_QUOTED_CHARS, Path, Segment};
-use crate::labels;
 use crate::node::Node;
+use crate::{config, labels, volumes};
 
-/// The rules of a server that need nothing but the server (S3–S14, S17, S18), and what is suspicious about one.
+/// The rules of a server that need nothing but the server (S3–S14, S17–S20), and what is suspicious about one.
 pub fn check(object: &Node<'_>, findings: &mut Findings) {
     let Some(spec) = object.get("spec").filter(|spec| spec.value.is_object()) else { return };
     if spec.get_str("transport") == Some("stdio") {
@@ -38,6 +38,8 @@ pub fn check(object: &Node<'_>, findings: &mut Findings) {
     check_paths(&spec, findings);
     check_disruption_budget(&spec, findings);
     check_pod_labels(&spec, findings);
+    check_volumes(&spec, findings);
+    check_config_size(&spec, findings);
 }
 
 /// S3, S4 and S6: a process that speaks over its own standard input can be had once, and comes in an image.
@@ -337,6 +339,30 @@ fn check_pod_labels(spec: &Node<'_>, findings: &mut Findings) {
         if labels::RESERVED.contains(&key) {
             findings.error(FieldError::forbidden(&label.path, "is a label that the operator sets"));
         }
+    }
+}
+
+/// S19. The rest of a volume goes to the API server as it is written.
+fn check_volumes(spec: &Node<'_>, findings: &mut Findings) {
+    let Some(volumes) = spec.get("volumes") else { return };
+    for (i, volume) in volumes.value.as_array().into_iter().flatten().enumerate() {
+        let Some(name) = volume.get("name").and_then(Value::as_str) else { continue };
+        if volumes::RESERVED.contains(&name) {
+            let path = volumes.path.index(i);
+            let detail = "the operator has a volume of this name";
+            findings.error(FieldError::duplicate(&path.field("name"), name, detail));
+        }
+    }
+}
+
+/// S20.
+fn check_config_size(spec: &Node<'_>, findings: &mut Findings) {
+    let Some(config) = spec.get("config").filter(|config| config.value.is_object()) else { return };
+    let Ok(json) = config::json(config.value) else { return };
+    if !config::fits(&json) {
+        let most = config::MAX_CONFIG_MAP;
+        let detail = format_args!("{} bytes as JSON, and a ConfigMap holds {most}", json.len());
+        findings.error(FieldError::too_long(&config.path, detail));
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::ConfigMap;
+pub use mcp_crds::config::{CONFIG_JSON, MAX_CONFIG_MAP};
 use mcp_crds::kind::Kind;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -13,13 +14,8 @@ use crate::children::ChildKind;
 use crate::reconcile::dereference::{Offer, Offered};
 use crate::reconcile::validate::ValidServer;
 
-/// Key of the settings.
-pub const CONFIG_JSON: &str = "config.json";
 /// Key of the selected tools, prompts and resources.
 pub const CATALOG_JSON: &str = "catalog.json";
-
-/// What the API server lets the keys and values of a ConfigMap come to, in bytes.
-pub const MAX_CONFIG_MAP: usize = 1024 * 1024;
 
 /// Name of the ConfigMap of a server.
 pub(crate) fn config_map_name(server: &str) -> String {

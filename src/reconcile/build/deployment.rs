@@ -12,6 +12,7 @@ use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 use mcp_crds::v1alpha1::{self, Resources, Transport};
 use mcp_crds::validate::name::is_env_identifier;
+use mcp_crds::volumes;
 use serde_json::Value;
 
 use super::config::{CONFIG_JSON, config_map_name};
@@ -26,12 +27,6 @@ pub const CONTAINER: &str = "mcp-server";
 /// Where the container sees its ConfigMap.
 pub const CONFIG_DIRECTORY: &str = "/etc/mcp";
 const TMP: &str = "/tmp";
-
-/// Names of volumes that a user's own may not have.
-pub(crate) const RESERVED_VOLUMES: [&str; 4] =
-    [CONFIG_VOLUME, TMP_VOLUME, gateway::CATALOG_VOLUME, probes::VOLUME];
-const CONFIG_VOLUME: &str = "mcp-config";
-const TMP_VOLUME: &str = "mcp-tmp";
 
 /// The Deployment of a server, which runs its image, or the gateway's where it has none.
 pub(super) fn build(server: &ValidServer, gateway_image: &str, has_config_map: bool) -> Intent {
@@ -250,7 +245,7 @@ impl Mounts {
         if has_config_map {
             let name = config_map_name(&server.identity().name);
             let config_map = Some(ConfigMapVolumeSource { name, ..ConfigMapVolumeSource::default() });
-            let volume = Volume { name: CONFIG_VOLUME.to_owned(), config_map, ..Volume::default() };
+            let volume = Volume { name: volumes::CONFIG.to_owned(), config_map, ..Volume::default() };
             all.add(volume, CONFIG_DIRECTORY, Some(true));
         }
         if server.gateway().is_some() {
@@ -261,7 +256,7 @@ impl Mounts {
         }
         if spec.security_context.is_none() {
             let empty_dir = Some(EmptyDirVolumeSource::default());
-            let volume = Volume { name: TMP_VOLUME.to_owned(), empty_dir, ..Volume::default() };
+            let volume = Volume { name: volumes::TMP.to_owned(), empty_dir, ..Volume::default() };
             all.add(volume, TMP, None);
         }
         all

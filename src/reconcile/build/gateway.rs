@@ -6,6 +6,7 @@ use k8s_openapi::api::core::v1::{
 };
 use mcp_crds::snapshot::{self, INDEX_KEY, MAX_SHARDS, shard_key};
 use mcp_crds::v1alpha1::{MCPServerSpec, Redis};
+use mcp_crds::volumes;
 
 use super::access;
 use super::deployment::{field, literal};
@@ -13,7 +14,6 @@ use crate::reconcile::validate::ValidServer;
 
 /// Where the catalog is mounted.
 pub(super) const CATALOG_DIRECTORY: &str = "/etc/mcp-catalog";
-pub(super) const CATALOG_VOLUME: &str = "mcp-catalog";
 
 /// Name of the port for metrics, which no Service leads to.
 pub(super) const ADMIN: &str = "admin";
@@ -94,7 +94,7 @@ pub(super) fn catalog_volume(server: &ValidServer) -> Volume {
     let index = projection(snapshot::name(name), INDEX_KEY.to_owned());
     let shards = (0..MAX_SHARDS).map(|shard| projection(snapshot::shard_name(name, shard), shard_key(shard)));
     Volume {
-        name: CATALOG_VOLUME.to_owned(),
+        name: volumes::CATALOG.to_owned(),
         projected: Some(ProjectedVolumeSource {
             sources: Some(std::iter::once(index).chain(shards).collect()),
             default_mode: None,

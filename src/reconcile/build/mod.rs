@@ -25,7 +25,6 @@ use super::dereference::Offered;
 use super::validate::ValidServer;
 use crate::children::{ChildKey, ChildKind};
 pub(crate) use catalog::is_shard;
-pub(crate) use deployment::RESERVED_VOLUMES;
 pub use deployment::{CONFIG_DIRECTORY, CONTAINER};
 pub(crate) use gateway::admin_port;
 pub(crate) use probes::INSTALL;

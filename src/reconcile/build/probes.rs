@@ -6,6 +6,7 @@ use k8s_openapi::api::core::v1::{
 };
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use mcp_crds::v1alpha1::{MCPServerSpec, ProbeType, Probes, Transport};
+use mcp_crds::volumes;
 
 use super::deployment::{default_security_context, resources};
 use super::service::PORT;
@@ -14,7 +15,6 @@ use super::service::PORT;
 const BINARY: &str = "/mcp-gateway";
 /// Where it is copied to in the pods of others.
 pub(super) const DIRECTORY: &str = "/opt/mcp-gateway";
-pub(super) const VOLUME: &str = "mcp-gateway";
 /// Name of the container that copies it.
 pub(crate) const INSTALL: &str = "mcp-gateway";
 
@@ -88,12 +88,16 @@ pub(super) fn install(spec: &MCPServerSpec, gateway_image: &str) -> Container {
         args: Some(vec!["install".to_owned(), installed()]),
         resources: spec.resources.as_ref().map(resources),
         security_context: Some(default_security_context()),
-        volume_mounts: Some(vec![super::deployment::mount(VOLUME, DIRECTORY, None)]),
+        volume_mounts: Some(vec![super::deployment::mount(volumes::GATEWAY, DIRECTORY, None)]),
         termination_message_policy: Some("FallbackToLogsOnError".to_owned()),
         ..Container::default()
     }
 }
 
 pub(super) fn volume() -> Volume {
-    Volume { name: VOLUME.to_owned(), empty_dir: Some(EmptyDirVolumeSource::default()), ..Volume::default() }
+    Volume {
+        name: volumes::GATEWAY.to_owned(),
+        empty_dir: Some(EmptyDirVolumeSource::default()),
+        ..Volume::default()
+    }
 }
