@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use futures::future;
 use jiff::Timestamp;
 use mcp_crds::catalog::{Catalog, ObjectKey};
 use mcp_crds::kind::Kind;
@@ -21,7 +20,7 @@ use crate::pods::{self, Pods};
 use crate::probe::{self, Mcp, Probes};
 use crate::queue::{self, Outcome, WorkQueue};
 use crate::reconcile::{self, Context, Error, Retry, Written};
-use crate::recorder;
+use crate::recorder::{self, Recorder};
 use crate::redis::removal::{self, Keys, Removals, Services};
 use crate::redis::{self, Capabilities, Redis};
 use crate::runtime::Runtime;
@@ -42,7 +41,7 @@ const fn gate_of(kind: Kind) -> &'static str {
 
 /// Adds every part of the operator to the runtime.
 pub(crate) async fn attach(runtime: &mut Runtime, args: &RunArgs) -> anyhow::Result<Option<Own>> {
-    let queue: WorkQueue<ObjectKey> = WorkQueue::default();
+    let queue: WorkQueue<ObjectKey> = WorkQueue::closed();
     runtime.metrics.watch_queue(queue.clone());
     let lists = Lists::new();
     let catalog = watch_catalog(runtime, &queue, &lists);
@@ -51,6 +50,13 @@ pub(crate) async fn attach(runtime: &mut Runtime, args: &RunArgs) -> anyhow::Res
     let own = admission::attach(runtime, args, Arc::clone(&catalog)).await?;
     reconcile_when_leading(runtime, args, queue, lists, catalog, children, pods);
     Ok(own)
+}
+
+/// Begins to look after every object. What changes while this runs is among the keys, or is added by a watch.
+fn take_over(queue: &WorkQueue<ObjectKey>, catalog: &RwLock<Catalog>) {
+    queue.open();
+    let catalog = catalog.read();
+    Kind::ALL.into_iter().flat_map(|kind| catalog.keys(kind)).cloned().for_each(|key| queue.add(key));
 }
 
 /// Removes the webhook configurations that the operator made for itself: without it they would refuse every object.
@@ -125,9 +131,8 @@ fn reconcile_when_leading(
     let args = &args.reconcile;
     let (concurrency, gateway_image) = (args.concurrency, Arc::from(args.gateway_image.as_str()));
     let (client, drain, passes) = (runtime.client(), runtime.drain(), runtime.metrics.reconciles());
+    let recorder = record_events(runtime);
     runtime.spawn_writer("reconcile", move |leadership| async move {
-        let (recorder, occurrences) = recorder::recorder();
-        let instance = leadership.identity().to_owned();
         let may_write: Arc<dyn Fn() -> bool + Send + Sync> = Arc::new(move || leadership.is_held());
         let context = Context {
             client: client.clone(),
@@ -139,7 +144,7 @@ fn reconcile_when_leading(
             removals,
             gateway_image,
             recorder,
-            may_write: Arc::clone(&may_write),
+            may_write,
             clock: Arc::new(Timestamp::now),
             written: Written::default(),
         };
@@ -147,21 +152,37 @@ fn reconcile_when_leading(
             () = lists.complete() => {}
             () = drain.begun() => return Ok::<_, std::convert::Infallible>(()),
         }
-        let events =
-            recorder::Writer { client: client.clone(), instance, may_write, clock: Arc::new(Timestamp::now) };
+        take_over(&queue, &context.catalog);
         // What Events say of pods only whoever writes wants to know.
         let complaints = {
             let queue = queue.clone();
             pods::watch_events(client, pods, move |server| queue.add(server))
         };
         let reconciler = Arc::new(Reconciler { context, passes });
-        // The reconciler goes with its last pass, and then what was told is written to the end.
         let work = queue::run(queue, concurrency, reconciler, drain.begun());
         tokio::select! {
-            ((), ()) = future::join(work, events.run(occurrences)) => Ok(()),
+            () = work => Ok(()),
             never = complaints => match never {},
         }
     });
+}
+
+/// Writes what passes tell. This is no writer of the Lease's: an Event says what was done while this replica led, and whoever
+/// leads next need not wait for it to be said.
+fn record_events(runtime: &mut Runtime) -> Recorder {
+    let (recorder, occurrences) = recorder::recorder();
+    let events = recorder::Writer {
+        client: runtime.client(),
+        instance: runtime.leadership().identity().to_owned(),
+        clock: Arc::new(Timestamp::now),
+    };
+    let drain = runtime.drain();
+    // It ends when the passes have, as they hold the recorder.
+    runtime.spawn_server("events", async move {
+        events.run(occurrences, drain.begun()).await;
+        Ok::<_, std::convert::Infallible>(())
+    });
+    recorder
 }
 
 /// Asks servers by their schedules, and calls for a pass over each that has answered.

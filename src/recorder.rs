@@ -9,6 +9,7 @@ use std::collections::hash_map::RandomState;
 use std::fmt;
 use std::hash::BuildHasher;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::ObjectReference;
@@ -18,6 +19,7 @@ use kube::Client;
 use kube::api::{Api, ObjectMeta, Patch, PatchParams, PostParams};
 use serde_json::json;
 use tokio::sync::mpsc;
+use tokio::time::{sleep, timeout};
 use tracing::{debug, warn};
 
 use crate::reconcile::MANAGER;
@@ -30,6 +32,12 @@ const REMEMBERED: usize = 1024;
 
 /// How long after it last happened something counts as happening again, and not anew.
 const SERIES: SignedDuration = SignedDuration::from_mins(6);
+
+/// How long a write may take. One that hangs must not keep the others waiting for as long as a connection may be silent.
+const WRITE: Duration = Duration::from_secs(5);
+
+/// How long writing may go on when the process ends.
+const FLUSH: Duration = Duration::from_secs(5);
 
 /// What the API server takes as a note, in bytes.
 const MAX_NOTE: usize = 1024;
@@ -97,8 +105,6 @@ pub struct Writer {
     pub client: Client,
     /// Who reports: the name of this replica.
     pub instance: String,
-    /// Whether this replica may write. Asked before every write.
-    pub may_write: Arc<dyn Fn() -> bool + Send + Sync>,
     /// The time.
     pub clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
 }
@@ -118,21 +124,33 @@ struct Written {
 }
 
 impl Writer {
-    /// Writes what is told.
-    pub async fn run(self, mut occurrences: Occurrences) {
+    /// Writes what is told, and once `stopping`, not for much longer.
+    pub async fn run(self, occurrences: Occurrences, stopping: impl Future<Output = ()>) {
+        let late = async {
+            stopping.await;
+            sleep(FLUSH).await;
+        };
+        tokio::select! {
+            () = self.write_all(occurrences) => {}
+            () = late => warn!("the process ends, and some events are not written"),
+        }
+    }
+
+    async fn write_all(&self, mut occurrences: Occurrences) {
         let (mut remembered, hasher) = (HashMap::new(), RandomState::new());
         while let Some(occurrence) = occurrences.recv().await {
-            if !(self.may_write)() {
-                continue;
-            }
             let now = (self.clock)();
             forget(&mut remembered, now);
             let key = hasher.hash_one(&occurrence);
-            match self.write(&occurrence, remembered.remove(&key), now).await {
-                Ok(written) => {
+            match timeout(WRITE, self.write(&occurrence, remembered.remove(&key), now)).await {
+                Ok(Ok(written)) => {
                     remembered.insert(key, written);
                 }
-                Err(error) => self.failed(&occurrence, &error),
+                Ok(Err(error)) => self.failed(&occurrence, &error),
+                Err(_) => {
+                    let Occurrence { kind, namespace, name, reason, .. } = &occurrence;
+                    warn!(kind, %namespace, %name, reason, "event not written in time");
+                }
             }
         }
     }

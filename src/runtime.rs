@@ -30,7 +30,7 @@ use mcp_process::shutdown::{Drain, Signal, Timing};
 /// How long a connection to the API server may take to come about.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long the API server may stay silent. Beyond the 290 s after which it ends a watch by itself, so that only a connection
-/// that is dead is given up; requests that are not watches have shorter bounds of their own.
+/// that is dead is given up. Whoever holds something while it waits has a shorter bound of its own: passes, Events, the Lease.
 const READ_TIMEOUT: Duration = Duration::from_secs(310);
 /// How long it may take to send a request.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(30);

@@ -8,6 +8,8 @@
 //! caches of its own. Its error policy is given no count of attempts, so a backoff for each object has to be kept
 //! beside it, and its queue tells nobody how long it is. And it begins work as soon as its caches are filled, where here
 //! every replica fills caches and only the leader drains the queue.
+//!
+//! Until a replica leads its queue is closed: what it takes in nobody would take out, and the leader has it in its own.
 
 mod backoff;
 mod order;
@@ -15,6 +17,7 @@ mod runner;
 
 use std::hash::Hash;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -58,6 +61,7 @@ impl<K> Clone for WorkQueue<K> {
 #[derive(Debug)]
 struct Inner<K> {
     order: Mutex<Order<K>>,
+    is_open: AtomicBool,
     changed: Notify,
 }
 
@@ -71,18 +75,32 @@ impl<K: Key> WorkQueue<K> {
     /// An empty queue whose failing keys wait as `backoff` says.
     #[must_use]
     pub fn new(backoff: Backoff) -> Self {
-        Self { inner: Arc::new(Inner { order: Mutex::new(Order::new(backoff)), changed: Notify::new() }) }
+        let (order, is_open) = (Mutex::new(Order::new(backoff)), AtomicBool::new(true));
+        Self { inner: Arc::new(Inner { order, is_open, changed: Notify::new() }) }
     }
 
-    /// Makes the key due now. Its failures are not forgotten: a pass that fails again waits longer.
+    /// An empty queue that takes no key until [`WorkQueue::open`].
+    #[must_use]
+    pub fn closed() -> Self {
+        let queue = Self::default();
+        queue.inner.is_open.store(false, Ordering::SeqCst);
+        queue
+    }
+
+    /// Takes keys from now on, for good.
+    ///
+    /// What was added before is not known here, so whoever opens a queue adds every key there is, and looks which there are
+    /// *after* this: then a key that is not among them comes to be while the queue is open already.
+    pub fn open(&self) {
+        self.inner.is_open.store(true, Ordering::SeqCst);
+    }
+
+    /// Makes the key due now, where the queue is open. Its failures are not forgotten: a pass that fails again waits longer.
     pub fn add(&self, key: K) {
+        if !self.inner.is_open.load(Ordering::SeqCst) {
+            return;
+        }
         self.inner.order.lock().add(key);
-        self.inner.changed.notify_one();
-    }
-
-    /// Makes the key due after `delay`, unless it is due earlier already.
-    pub fn add_after(&self, key: K, delay: Duration) {
-        self.inner.order.lock().add_at(key, Instant::now() + delay);
         self.inner.changed.notify_one();
     }
 
@@ -141,32 +159,48 @@ mod tests {
         assert_eq!(taker.await.unwrap(), "a");
     }
 
+    /// A pass over the key ends, and it is due again after this time.
+    async fn again(queue: &WorkQueue<&'static str>, key: &'static str, after: Duration) {
+        queue.add(key);
+        assert_eq!(queue.next().await, key);
+        queue.done(&key, Outcome::After(after));
+    }
+
     #[tokio::test(start_paused = true)]
-    async fn a_delayed_key_comes_when_it_is_due_and_the_earlier_time_wins() {
+    async fn a_delayed_key_comes_when_it_is_due() {
         let queue = WorkQueue::default();
         let start = Instant::now();
-        queue.add_after("a", Duration::from_secs(60));
-        queue.add_after("a", Duration::from_secs(5));
-        queue.add_after("a", Duration::from_secs(90));
+        again(&queue, "a", Duration::from_secs(5)).await;
         assert_eq!(queue.next().await, "a");
         assert_eq!(start.elapsed(), Duration::from_secs(5));
         queue.done(&"a", Outcome::AwaitChange);
         assert_eq!(queue.depth(), Depth::default());
     }
 
+    #[tokio::test]
+    async fn a_closed_queue_keeps_nothing_and_an_open_one_everything() {
+        let queue = WorkQueue::closed();
+        queue.add("before");
+        assert_eq!(queue.depth(), Depth::default());
+        queue.open();
+        queue.add("after");
+        assert_eq!(queue.next().await, "after");
+        assert_eq!(queue.depth(), Depth { running: 1, ..Depth::default() });
+    }
+
     #[tokio::test(start_paused = true)]
     async fn an_earlier_addition_wakes_a_taker_that_waits_for_a_later_one() {
         let queue = WorkQueue::default();
         let start = Instant::now();
-        queue.add_after("late", Duration::from_secs(60));
+        again(&queue, "late", Duration::from_secs(60)).await;
         let taker = tokio::spawn({
             let queue = queue.clone();
             async move { queue.next().await }
         });
         tokio::task::yield_now().await;
-        queue.add_after("early", Duration::from_secs(1));
-        assert_eq!(taker.await.unwrap(), "early");
-        assert_eq!(start.elapsed(), Duration::from_secs(1));
+        queue.add("earlier");
+        assert_eq!(taker.await.unwrap(), "earlier");
+        assert_eq!(start.elapsed(), Duration::ZERO);
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,5 +1,7 @@
 //! Why a pass failed, and when it is worth another.
 
+use std::time::Duration;
+
 use kube::core::Status;
 use thiserror::Error;
 
@@ -44,6 +46,9 @@ pub enum Error {
         #[source]
         source: Box<kube::Error>,
     },
+    /// The pass took so long that its requests must be taken for lost.
+    #[error("the pass took longer than {} s", .0.as_secs())]
+    TimedOut(Duration),
     /// An object of the catalog cannot be read as JSON.
     #[error("the object's document is no JSON")]
     Document(#[source] serde_json::Error),
@@ -55,7 +60,9 @@ impl Error {
     pub const fn retry(&self) -> Retry {
         match self {
             Self::NotLeading | Self::Gone | Self::Document(_) => Retry::AwaitChange,
-            Self::Changed { .. } | Self::Refused { .. } | Self::Request { .. } => Retry::Backoff,
+            Self::Changed { .. } | Self::Refused { .. } | Self::Request { .. } | Self::TimedOut(_) => {
+                Retry::Backoff
+            }
         }
     }
 
@@ -68,6 +75,7 @@ impl Error {
             Self::Changed { .. } => "changed",
             Self::Refused { .. } => "refused",
             Self::Request { .. } => "request",
+            Self::TimedOut(_) => "timed-out",
             Self::Document(_) => "document",
         }
     }

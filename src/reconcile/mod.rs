@@ -31,6 +31,7 @@ use kube::Client;
 use mcp_crds::catalog::{Catalog, ObjectKey};
 use mcp_crds::kind::Kind;
 use parking_lot::RwLock;
+use tokio::time::timeout;
 
 pub use condition::Reason;
 pub use error::{Error, Retry};
@@ -46,6 +47,10 @@ use crate::redis::removal::Removals;
 
 /// The field manager of every write. It never changes: server-side apply would take a new name for a stranger.
 pub const MANAGER: &str = "mcp-operator";
+
+/// How long a pass may take. A connection on which nothing comes back would otherwise hold one of the few workers, and the
+/// object with it, for as long as a watch may be silent. Each request that went through counts: the next pass finds it done.
+const LONGEST_PASS: Duration = Duration::from_secs(30);
 
 /// What every pass needs.
 pub struct Context {
@@ -96,14 +101,17 @@ pub enum Outcome {
 /// Where a request failed, or may not be made; [`Error::retry`] says when to try again. What is wrong with the object itself
 /// is no error but a condition in its status.
 pub async fn reconcile(key: &ObjectKey, context: &Context) -> Result<Outcome, Error> {
-    let pass = match key.id.kind {
-        Kind::Server => server::reconcile(key, context).await,
-        Kind::Tool | Kind::Prompt | Kind::Resource => offer::reconcile(key, context).await,
+    let pass = async {
+        match key.id.kind {
+            Kind::Server => server::reconcile(key, context).await,
+            Kind::Tool | Kind::Prompt | Kind::Resource => offer::reconcile(key, context).await,
+        }
     };
-    match pass {
+    match timeout(LONGEST_PASS, pass).await {
+        Err(_) => Err(Error::TimedOut(LONGEST_PASS)),
         // The object or its namespace went while the pass was under way: nothing is left to do.
-        Err(Error::Gone) => Ok(Outcome::AwaitChange),
-        pass => pass,
+        Ok(Err(Error::Gone)) => Ok(Outcome::AwaitChange),
+        Ok(pass) => pass,
     }
 }
 

@@ -1,5 +1,5 @@
 use std::convert::Infallible;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 
 use http::{Request, Response};
 use http_body_util::BodyExt;
@@ -15,11 +15,18 @@ struct Server {
     calls: Arc<Mutex<Vec<(String, Value)>>>,
     now: Arc<AtomicI64>,
     code: Arc<Mutex<u16>>,
+    /// How many of the next requests are never answered.
+    silent: Arc<AtomicUsize>,
 }
 
 impl Server {
     fn new() -> Self {
-        Self { calls: Arc::default(), now: Arc::new(AtomicI64::new(1_000)), code: Arc::new(Mutex::new(200)) }
+        Self {
+            calls: Arc::default(),
+            now: Arc::new(AtomicI64::new(1_000)),
+            code: Arc::new(Mutex::new(200)),
+            silent: Arc::default(),
+        }
     }
 
     async fn answer(self, request: Request<Body>) -> Result<Response<Body>, Infallible> {
@@ -27,6 +34,10 @@ impl Server {
         let body: Value = serde_json::from_slice(&body.collect().await.unwrap().to_bytes()).unwrap();
         let line = format!("{} {}", head.method, head.uri.path());
         self.calls.lock().push((line, body.clone()));
+        let silent = |left: usize| left.checked_sub(1);
+        if self.silent.fetch_update(Ordering::Relaxed, Ordering::Relaxed, silent).is_ok() {
+            std::future::pending::<()>().await;
+        }
         let code = *self.code.lock();
         let answer = match code {
             200 => body,
@@ -37,18 +48,21 @@ impl Server {
         Ok(Response::builder().status(code).body(Body::from(answer.to_string().into_bytes())).unwrap())
     }
 
-    /// Writes these, at their times.
-    async fn write(&self, occurrences: impl IntoIterator<Item = (i64, Occurrence)>) -> Vec<(String, Value)> {
+    fn writer(&self) -> Writer {
         let server = self.clone();
         let client =
             Client::new(tower::service_fn(move |request| Server::answer(server.clone(), request)), "team");
         let now = Arc::clone(&self.now);
-        let writer = Writer {
+        Writer {
             client,
             instance: "mcp-operator-0_1".to_owned(),
-            may_write: Arc::new(|| true),
             clock: Arc::new(move || Timestamp::from_second(now.load(Ordering::Relaxed)).unwrap()),
-        };
+        }
+    }
+
+    /// Writes these, at their times.
+    async fn write(&self, occurrences: impl IntoIterator<Item = (i64, Occurrence)>) -> Vec<(String, Value)> {
+        let writer = self.writer();
         let (recorder, told) = recorder();
         let telling = async {
             for (second, occurrence) in occurrences {
@@ -61,7 +75,7 @@ impl Server {
             }
             drop(recorder);
         };
-        tokio::join!(writer.run(told), telling);
+        tokio::join!(writer.run(told, std::future::pending()), telling);
         std::mem::take(&mut *self.calls.lock())
     }
 }
@@ -118,6 +132,39 @@ async fn an_event_that_cannot_be_written_is_forgotten() {
     let server = Server::new();
     *server.code.lock() = 404;
     assert_eq!(server.write([(1_000, mk_occurrence("one"))]).await.len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_write_that_is_never_answered_holds_up_the_next_for_seconds_only() {
+    let server = Server::new();
+    server.silent.store(1, Ordering::Relaxed);
+    let (recorder, told) = recorder();
+    ["one", "two"].into_iter().for_each(|note| recorder.record(mk_occurrence(note)));
+    drop(recorder);
+    let started = tokio::time::Instant::now();
+    server.writer().run(told, std::future::pending()).await;
+    let calls = server.calls.lock().clone();
+    let notes: Vec<_> = calls.iter().map(|(_, event)| event["note"].as_str().unwrap()).collect();
+    assert_eq!(notes, ["one", "two"]);
+    assert_eq!(started.elapsed(), WRITE);
+}
+
+#[tokio::test(start_paused = true)]
+async fn at_the_end_of_the_process_what_waits_is_written_but_not_for_ever() {
+    let server = Server::new();
+    let (recorder, told) = recorder();
+    recorder.record(mk_occurrence("one"));
+    recorder.record(mk_occurrence("two"));
+    drop(recorder);
+    server.writer().run(told, std::future::ready(())).await;
+    assert_eq!(server.calls.lock().len(), 2);
+
+    server.silent.store(usize::MAX, Ordering::Relaxed);
+    let (recorder, told) = super::recorder();
+    (0..10).for_each(|number| recorder.record(mk_occurrence(&number.to_string())));
+    let started = tokio::time::Instant::now();
+    server.writer().run(told, std::future::ready(())).await;
+    assert_eq!(started.elapsed(), FLUSH);
 }
 
 #[tokio::test]

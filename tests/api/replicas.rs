@@ -110,6 +110,13 @@ async fn when_the_leader_is_killed_the_other_goes_on() {
     let ns = cluster.namespace("failover").await;
     ns.create(&mk_server("before")).await;
     until_reconciled(&ns, "before").await;
+    // The other sees it too, and keeps no list of what it has not to do.
+    wait::until("both know of it", async || {
+        let known = other.metric("mcp_operator_catalog_objects{kind=\"MCPServer\"}").await?;
+        if known == 1.0 { Ok(()) } else { Err(format!("{known} are known")) }
+    })
+    .await;
+    assert_eq!(other.metric("mcp_operator_queue_depth{state=\"ready\"}").await, Ok(0.0));
 
     leader.kill().await;
     until_endpoints(&installed, 1).await;
