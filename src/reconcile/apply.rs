@@ -54,8 +54,6 @@ pub(super) enum Child {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Applied {
     children: Vec<(ChildKey, Child)>,
-    /// What this pass changed, for whoever is told.
-    pub(super) changes: Vec<Change>,
 }
 
 /// Something that a pass did to the children.
@@ -78,7 +76,7 @@ impl Applied {
     /// The children as they are, where a pass leaves them so.
     pub(super) fn untouched(owner: &Identity, children: Vec<(ChildKey, Arc<Observed>)>) -> Self {
         let own = children.into_iter().filter(|(_, child)| owner.stranger(child).is_none());
-        Self { children: own.map(|(key, child)| (key, Child::Own(child))).collect(), changes: Vec::new() }
+        Self { children: own.map(|(key, child)| (key, Child::Own(child))).collect() }
     }
 
     /// The child of a kind of which there is at most one.
@@ -108,12 +106,14 @@ impl Applied {
     }
 }
 
-/// Makes the children what they should be. `present` are those that there are, or that say so.
+/// Makes the children what they should be. `present` are those that there are, or that say so. What it does stands in `changes`
+/// also where it fails, or does not come to its end.
 pub(super) async fn children(
     context: &Context,
     owner: &Identity,
     wanted: &build::Children,
     present: &[(ChildKey, Arc<Observed>)],
+    changes: &mut Vec<Change>,
 ) -> Result<Applied, Error> {
     let orphans = present.iter().filter(|(key, child)| {
         let is_wanted = wanted.intents.iter().any(|intent| intent.key() == key);
@@ -124,7 +124,7 @@ pub(super) async fn children(
         orphans.partition(|(key, _)| key.kind == ChildKind::HorizontalPodAutoscaler);
     let mut applied = Applied::default();
     for (key, child) in first {
-        applied.changes.extend(delete(context, key, child).await?);
+        changes.extend(applied.remove(context, key, child).await?);
     }
     let kept = present.iter().filter(|(key, child)| wanted.kept.contains(key) && owner.controls(child));
     kept.for_each(|(key, child)| applied.put((key.clone(), Child::Own(Arc::clone(child)))));
@@ -134,25 +134,49 @@ pub(super) async fn children(
             continue;
         }
         let child = match intent.key().kind {
-            // Its pods would mount somebody else's ConfigMap, or wait for one that does not come; or run as somebody else.
-            ChildKind::Deployment if !applied.is_all_own(&BEFORE_PODS) => {
+            // Its pods would mount somebody else's ConfigMap, or wait for one that does not come; or run as somebody else; or
+            // an autoscaler that could not be deleted would fight over their number.
+            ChildKind::Deployment
+                if !applied.is_all_own(&BEFORE_PODS)
+                    || !applied.is_all_own(&[ChildKind::HorizontalPodAutoscaler]) =>
+            {
                 context.children.find(intent.key()).map_or(Child::Absent, |found| as_seen(owner, found))
             }
-            _ => child(context, owner, intent, &mut applied.changes).await?,
+            _ => child(context, owner, intent, changes).await?,
         };
         applied.put((intent.key().clone(), child));
     }
-    // What pods may still use goes when they no longer are to.
-    if matches!(applied.of(ChildKind::Deployment), Child::Own(_)) {
-        for (key, child) in last {
-            let change = delete(context, key, child).await?;
-            applied.changes.extend(change.filter(|_| !build::is_shard(&owner.name, key)));
-        }
+    // What pods need goes when they have been told to do without.
+    let pods_are_told = matches!(applied.of(ChildKind::Deployment), Child::Own(_));
+    for (key, child) in last.into_iter().filter(|(key, _)| pods_are_told || !BEFORE_PODS.contains(&key.kind))
+    {
+        let change = applied.remove(context, key, child).await?;
+        changes.extend(change.filter(|_| !build::is_shard(&owner.name, key)));
     }
     Ok(applied)
 }
 
 impl Applied {
+    /// Deletes a child that is no longer wanted. That it may not is no error of the pass, but told in the status.
+    async fn remove(
+        &mut self,
+        context: &Context,
+        key: &ChildKey,
+        child: &Observed,
+    ) -> Result<Option<Change>, Error> {
+        match delete(context, key, child).await {
+            Ok(change) => Ok(change),
+            Err(Answer::Refused(message) | Answer::Forbidden(message)) => {
+                let ChildKey { kind, name, .. } = key;
+                let left =
+                    format!("{kind} \"{name}\" is no longer wanted and could not be deleted: {message}");
+                self.put((key.clone(), Child::Forbidden(left)));
+                Ok(None)
+            }
+            Err(answer @ (Answer::Conflict | Answer::Failed(_))) => Err(answer.into_error(&key.to_string())),
+        }
+    }
+
     /// Whether those of these kinds that were written so far are as they should be.
     fn is_all_own(&self, kinds: &[ChildKind]) -> bool {
         self.all().all(|(key, child)| !kinds.contains(&key.kind) || matches!(child, Child::Own(_)))
@@ -200,8 +224,8 @@ fn settled(answer: Answer, what: &str) -> Result<Child, Error> {
 }
 
 /// Deletes a child that the server controls and no longer wants, if it is still there.
-async fn delete(context: &Context, key: &ChildKey, child: &Observed) -> Result<Option<Change>, Error> {
-    context.check_may_write()?;
+async fn delete(context: &Context, key: &ChildKey, child: &Observed) -> Result<Option<Change>, Answer> {
+    context.check_may_write().map_err(Answer::Failed)?;
     let only_this = Preconditions { uid: Some(child.uid.to_string()), resource_version: None };
     let params = DeleteParams { preconditions: Some(only_this), ..DeleteParams::background() };
     let what = key.to_string();
@@ -211,7 +235,7 @@ async fn delete(context: &Context, key: &ChildKey, child: &Observed) -> Result<O
             Ok(Some(Change::Deleted(key.clone())))
         }
         Err(kube::Error::Api(status)) if status.is_not_found() => Ok(None),
-        Err(error) => Err(Answer::of(error, &what).into_error(&what)),
+        Err(error) => Err(Answer::of(error, &what)),
     }
 }
 

@@ -9,7 +9,7 @@ use mcp_crds::v1alpha1::MCPServerStatus;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::apply::{self, Applied, Child};
+use super::apply::{self, Applied, Change, Child};
 use super::build::{self, Children};
 use super::dereference::{self, Dereferenced, Offered};
 use super::identity::Identity;
@@ -92,11 +92,12 @@ pub(super) async fn reconcile(key: &ObjectKey, context: &Context) -> Result<Outc
         finalize::keep(context, &identity, &document).await?;
     }
     let children = match &plan {
-        Plan::Valid(_, wanted) => apply::children(context, &identity, wanted, &present).await?,
+        Plan::Valid(_, wanted) => {
+            let mut changes = Changes { context, identity: &identity, list: Vec::new() };
+            apply::children(context, &identity, wanted, &present, &mut changes.list).await?
+        }
         Plan::Invalid(_) => Applied::untouched(&identity, present),
     };
-    let told = tell::changes(&identity, &children.changes);
-    told.into_iter().for_each(|occurrence| context.recorder.record(occurrence));
     if let Some(wait) = first_status_waits(&children, &stored, now) {
         return Ok(Outcome::After(wait));
     }
@@ -119,6 +120,21 @@ pub(super) async fn reconcile(key: &ObjectKey, context: &Context) -> Result<Outc
 fn set_version(document: &mut Value, version: Option<String>) {
     if let (Some(version), Some(seen)) = (version, document.pointer_mut("/metadata/resourceVersion")) {
         *seen = version.into();
+    }
+}
+
+/// What a pass does to the children. It is told when this goes, also where the pass fails half way or is given up: the next
+/// one finds it done, and would not know.
+struct Changes<'a> {
+    context: &'a Context,
+    identity: &'a Identity,
+    list: Vec<Change>,
+}
+
+impl Drop for Changes<'_> {
+    fn drop(&mut self) {
+        let told = tell::changes(self.identity, &self.list);
+        told.into_iter().for_each(|occurrence| self.context.recorder.record(occurrence));
     }
 }
 

@@ -242,6 +242,30 @@ async fn what_may_pass_backs_off_and_writes_no_status() {
 }
 
 #[tokio::test]
+async fn what_a_pass_did_is_told_also_where_it_fails_later() {
+    let mut cluster = Cluster::with(&mk_server(spec()));
+    cluster.answer("/deployments/main", 503, failure(503, "ServiceUnavailable", "later"));
+    assert!(cluster.pass().await.0.is_err());
+    assert_eq!(
+        cluster.told(),
+        [("Created", "created ConfigMap \"main-config\", Service \"main\"".to_owned())]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pass_whose_requests_are_lost_is_given_up_and_backs_off() {
+    let mut cluster = Cluster::with(&mk_server(spec()));
+    cluster.never_answer("/deployments/main");
+    let started = tokio::time::Instant::now();
+    let (outcome, calls) = cluster.pass().await;
+    assert_eq!(started.elapsed(), LONGEST_PASS);
+    let error = outcome.unwrap_err();
+    assert_eq!((error.retry(), error.category()), (Retry::Backoff, "timed-out"));
+    assert_eq!(lines(&calls), FIRST);
+    assert_eq!(cluster.told().len(), 1, "what was made is told");
+}
+
+#[tokio::test]
 async fn a_namespace_that_goes_ends_the_pass() {
     let mut ending = failure(403, "Forbidden", "unable to create new content");
     ending["details"] =
@@ -374,6 +398,60 @@ async fn what_is_switched_off_is_deleted_and_only_that_very_object() {
     cluster.watch(&calls);
     cluster.settle().await;
     assert_eq!(cluster.context.children.of(&ObjectKey::new(Kind::Server, "team", "main")).len(), 2);
+}
+
+#[tokio::test]
+async fn what_pods_do_not_need_goes_also_where_they_cannot_be_changed() {
+    let mut cluster = Cluster::with(&mk_server(json!({
+        "image": "server:1", "config": {"a": 1}, "ingress": {"host": "mcp.example.com"},
+    })));
+    cluster.settle().await;
+    let mut document = cluster.document(Kind::Server, "main");
+    document["spec"] = json!({"image": "server:1"});
+    cluster.store(Kind::Server, &document);
+    cluster.answer("/deployments/main", 422, failure(422, "Invalid", "spec: Invalid value"));
+    let (_, calls) = cluster.pass().await;
+    // The pods that run go on mounting the ConfigMap.
+    assert_eq!(lines(&calls), ["PATCH deployments/main", "DELETE ingresses/main", STATUS]);
+}
+
+#[tokio::test]
+async fn what_may_not_be_deleted_is_told_and_ends_no_pass() {
+    let mut cluster = Cluster::with(&mk_server(json!({
+        "image": "server:1", "ingress": {"host": "mcp.example.com"}, "networkPolicy": {"enabled": true},
+    })));
+    cluster.settle().await;
+    cluster.told();
+    let mut document = cluster.document(Kind::Server, "main");
+    document["spec"] = json!({"image": "server:1"});
+    cluster.store(Kind::Server, &document);
+    cluster.answer("/networkpolicies/main", 403, failure(403, "Forbidden", "a policy forbids it"));
+    let (outcome, calls) = cluster.pass().await;
+    assert_eq!(outcome.unwrap_err().retry(), Retry::Backoff);
+    assert_eq!(lines(&calls), ["DELETE networkpolicies/main", "DELETE ingresses/main", STATUS]);
+    let ready = &calls[2].body["status"]["conditions"][0];
+    let said = "NetworkPolicy \"main\" is no longer wanted and could not be deleted: a policy forbids it";
+    assert_eq!((&ready["reason"], &ready["message"]), (&json!("Forbidden"), &json!(said)));
+    let told = cluster.told();
+    assert_eq!(told[0], ("Deleted", "deleted Ingress \"main\", no longer asked for".to_owned()));
+    assert_eq!(told[1].0, "Forbidden");
+}
+
+#[tokio::test]
+async fn an_autoscaler_that_may_not_be_deleted_is_not_fought_with() {
+    let mut cluster = Cluster::with(&mk_server(
+        json!({"image": "server:1", "replicas": 2, "autoscaling": {"maxReplicas": 9}}),
+    ));
+    cluster.settle().await;
+    let mut document = cluster.document(Kind::Server, "main");
+    document["spec"] = json!({"image": "server:1", "replicas": 2});
+    cluster.store(Kind::Server, &document);
+    cluster.answer("/horizontalpodautoscalers/main", 403, failure(403, "Forbidden", "a policy forbids it"));
+    let (_, calls) = cluster.pass().await;
+    let lines = lines(&calls);
+    assert_eq!(lines[0], "DELETE horizontalpodautoscalers/main");
+    assert!(!lines.iter().any(|line| line == "PATCH deployments/main"), "{lines:?}");
+    assert_eq!(lines.last().unwrap(), STATUS);
 }
 
 #[tokio::test]

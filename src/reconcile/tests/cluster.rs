@@ -37,6 +37,8 @@ struct Server {
     calls: Vec<Call>,
     /// Answers to the next requests whose path ends so; all other writes succeed.
     answers: VecDeque<(&'static str, u16, Value)>,
+    /// What requests are never answered: those whose path ends so.
+    silent: Option<&'static str>,
     /// What the Deployment's controller has reported.
     pods: Option<Value>,
 }
@@ -164,6 +166,10 @@ impl Cluster {
         self.server.lock().answers.push_back((path, code, body));
     }
 
+    pub(super) fn never_answer(&self, path: &'static str) {
+        self.server.lock().silent = Some(path);
+    }
+
     /// A pass over the server, and the requests that it made.
     pub(super) async fn pass(&self) -> (Result<Outcome, Error>, Vec<Call>) {
         self.pass_over(Kind::Server, "main").await
@@ -220,8 +226,11 @@ async fn answer(server: Arc<Mutex<Server>>, request: Request<Body>) -> Result<Re
         query: head.uri.query().unwrap_or_default().to_owned(),
         body: serde_json::from_slice(&bytes).unwrap_or_default(),
     };
+    server.lock().calls.push(call.clone());
+    if server.lock().silent.is_some_and(|path| call.path.ends_with(path)) {
+        std::future::pending::<()>().await;
+    }
     let mut server = server.lock();
-    server.calls.push(call.clone());
     let planned = server.answers.iter().position(|(path, _, _)| call.path.ends_with(path));
     let (code, body) = match planned.and_then(|planned| server.answers.remove(planned)) {
         Some((_, code, body)) => (code, body),
