@@ -252,7 +252,8 @@ fn pods(facts: &Facts<'_>, rollout: &Rollout) -> (Verdict, Phase) {
     let told =
         trouble.zip(facts.plan.server()).map(|(trouble, server)| (trouble, trouble.sentence(server.spec())));
     let available = format!("{} of {} replicas are available", rollout.available, rollout.wanted);
-    if rollout.is_available {
+    // A Deployment without pods has its condition too, and keeps it until its controller has seen that it is to have some.
+    if rollout.is_available && rollout.available > 0 {
         let more =
             told.map_or_else(String::new, |(_, sentence)| format!("; a pod does not come up: {sentence}"));
         return (Verdict::yes(Reason::Available, available + &more), Phase::Ready);

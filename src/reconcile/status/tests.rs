@@ -124,6 +124,19 @@ fn scaled_to_zero_is_pending_and_no_failure() {
     assert_eq!(condition(&status, "DeploymentReady"), ("True", "ScaledToZero", "no replicas are wanted"));
 }
 
+#[test]
+fn scaled_up_from_zero_it_is_not_ready_before_a_pod_is() {
+    // What an apply answers: its controller has not looked at it since it was to have none.
+    let mut deployment = mk_deployment(0, 0);
+    deployment["spec"]["replicas"] = 1.into();
+    assert_eq!(deployment["status"]["conditions"][0]["status"], "True");
+    let mut pass = Pass::new(image(), 1, 0);
+    pass.children.put(own(&deployment));
+    let status = pass.status();
+    assert_eq!(status.phase, Phase::Pending);
+    assert_eq!(condition(&status, "Ready"), ("False", "Progressing", "0 of 1 replicas are available"));
+}
+
 /// A Deployment of which nothing is available, with these conditions.
 fn stuck(conditions: &[(&str, &str, &str, &str)]) -> Pass {
     let conditions = conditions.iter().map(|(type_, status, reason, message)| {
@@ -146,6 +159,12 @@ const LATE: (&str, &str, &str, &str) =
 fn what_is_told_of_pods_has_an_order() {
     let unpulled = Some(Trouble::Image("main: not found".into()));
     let mut pass = stuck(&[("Available", "True", "", ""), QUOTA, LATE]);
+    let mut serves = mk_deployment(1, 1);
+    let conditions = [("Available", "True", "", ""), QUOTA, LATE].map(
+        |(type_, status, reason, message)| json!({"type": type_, "status": status, "reason": reason, "message": message}),
+    );
+    serves["status"]["conditions"] = conditions.into_iter().collect();
+    pass.children.put(own(&serves));
     pass.trouble.clone_from(&unpulled);
     let status = pass.status();
     assert_eq!((status.phase, condition(&status, "Ready").1), (Phase::Ready, "Available"));
