@@ -2,7 +2,7 @@
 //!
 //! An intent holds where each of its fields stands in the object with the same meaning. The object may have more: what the
 //! API server fills in, and what others own. What the API server writes in another way is the same thing here: a zero value
-//! that it leaves out, and a quantity that it normalises. Lists that server-side apply merges by key are looked up by
+//! that it leaves out, where leaving it out means the same, and a quantity that it normalises. Lists that server-side apply merges by key are looked up by
 //! that key; of other lists every element counts.
 //!
 //! Fields that have left an intent do not show in this; its fingerprint, an annotation within the intent, tells of them.
@@ -49,9 +49,11 @@ fn collect(
 
 fn within(kind: ChildKind, field: &str, intent: &Value, observed: Option<&Value>) -> bool {
     match (intent, observed) {
-        (intent, None | Some(Value::Null)) => is_zero(intent),
+        (intent, None | Some(Value::Null)) => may_be_absent(field, intent),
         (Value::Object(intent), Some(Value::Object(observed))) => {
-            let added = || observed.iter().any(|(key, value)| !intent.contains_key(key) && !is_zero(value));
+            let added = || {
+                observed.iter().any(|(key, value)| !intent.contains_key(key) && !may_be_absent(key, value))
+            };
             let hold = intent.iter().all(|(key, value)| {
                 let at = if has_quantities(field) { field } else { key };
                 within(kind, at, value, observed.get(key))
@@ -78,15 +80,36 @@ fn within(kind: ChildKind, field: &str, intent: &Value, observed: Option<&Value>
 }
 
 /// What the API server leaves out of an object rather than store it.
-fn is_zero(value: &Value) -> bool {
+fn may_be_absent(field: &str, value: &Value) -> bool {
     match value {
+        _ if means_something_when_absent(field) => value.is_null(),
         Value::Null => true,
         Value::Bool(value) => !value,
         Value::Number(number) => number.as_f64() == Some(0.0),
         Value::String(text) => text.is_empty(),
         Value::Array(list) => list.is_empty(),
-        Value::Object(object) => object.values().all(is_zero),
+        Value::Object(object) => object.iter().all(|(field, value)| may_be_absent(field, value)),
     }
+}
+
+/// Fields that are stored also where they are false, zero or empty, since without them something else holds: privileges may be
+/// escalated, the image says who runs, a budget is another one, a peer is another set of pods, a volume is of another kind.
+fn means_something_when_absent(field: &str) -> bool {
+    matches!(
+        field,
+        "allowPrivilegeEscalation"
+            | "automountServiceAccountToken"
+            | "emptyDir"
+            | "labelSelector"
+            | "maxUnavailable"
+            | "minAvailable"
+            | "namespaceSelector"
+            | "podSelector"
+            | "runAsGroup"
+            | "runAsNonRoot"
+            | "runAsUser"
+            | "tolerationSeconds"
+    )
 }
 
 /// By what server-side apply merges the lists of this name (`x-kubernetes-list-map-keys` in the kinds that the operator

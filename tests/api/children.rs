@@ -92,8 +92,15 @@ async fn what_somebody_changes_or_deletes_by_hand_is_mended() {
     let changes = [
         ("ConfigMap", "weather-config", "/data/config.json", json!("{}")),
         ("NetworkPolicy", "weather", "/spec/ingress", json!([{ "from": [] }])),
+        ("NetworkPolicy", "weather", "/spec/ingress/0/from/0", json!({ "namespaceSelector": {} })),
         ("Service", "weather", "/spec/selector/app.kubernetes.io~1instance", json!("other")),
         ("Deployment", "weather", "/spec/template/spec/serviceAccountName", json!("other")),
+        (
+            "Deployment",
+            "weather",
+            "/spec/template/spec/containers/0/securityContext/allowPrivilegeEscalation",
+            json!(null),
+        ),
         ("PodDisruptionBudget", "weather", "/spec/maxUnavailable", json!(3)),
         ("HorizontalPodAutoscaler", "weather", "/spec/maxReplicas", json!(50)),
         ("Ingress", "weather", "/spec/rules/0/host", json!("evil.example.com")),

@@ -24,6 +24,16 @@ const QUIET: Duration = Duration::from_secs(6);
 async fn settle(ns: &Namespace) {
     ns.create(&mk_selecting_server("main").with("/spec/config/LOG_LEVEL", "debug")).await;
     ns.create(&mk_server("weather").with("/spec/replicas", 2)).await;
+    // Zero values that mean something, and are stored.
+    let zeros = mk_server("zeros")
+        .with("/spec/securityContext", json!({ "allowPrivilegeEscalation": false, "runAsNonRoot": false, "runAsUser": 0 }))
+        .with("/spec/networkPolicy", json!({
+            "enabled": true, "ingressFrom": [{ "podSelector": {} }], "egressTo": [{ "namespaceSelector": {} }],
+        }))
+        .with("/spec/podDisruptionBudget", json!({ "minAvailable": 0 }))
+        .with("/spec/tolerations", json!([{ "key": "a", "effect": "NoExecute", "tolerationSeconds": 0 }]))
+        .with("/spec/volumes", json!([{ "name": "scratch", "emptyDir": {} }]));
+    ns.create(&zeros).await;
     ns.create(&mk_server("down").with("/spec/replicas", 0)).await;
     ns.create(&mk_gateway("gateway")).await;
     for name in ["search", "fetch"] {
@@ -32,7 +42,7 @@ async fn settle(ns: &Namespace) {
     ns.create(&mk_prompt("greet").for_server("main")).await;
     ns.create(&mk_resource("guide").for_server("main")).await;
     ns.create(&mk_tool("lend").for_server("gateway")).await;
-    for server in ["main", "weather", "gateway"] {
+    for server in ["main", "weather", "zeros", "gateway"] {
         pods::run(ns, server).await;
     }
     ns.until("MCPServer", "weather", "counts its pods", |found| found["status"]["readyReplicas"] == 2).await;
@@ -70,7 +80,7 @@ async fn where_nothing_changes_nothing_is_written_also_after_a_restart() {
     first.terminate().await;
     let second = installed.start_ready().await;
     let passes = |kind| format!("mcp_operator_reconcile_duration_seconds_count{{kind=\"{kind}\"}}");
-    for (kind, objects) in [("MCPServer", 4.0), ("MCPTool", 3.0), ("MCPPrompt", 1.0), ("MCPResource", 1.0)] {
+    for (kind, objects) in [("MCPServer", 5.0), ("MCPTool", 3.0), ("MCPPrompt", 1.0), ("MCPResource", 1.0)] {
         wait::until(format_args!("the second has looked at each {kind}"), async || {
             match second.metric(&passes(kind)).await? {
                 count if count >= objects => Ok(()),

@@ -79,6 +79,52 @@ fn what_the_api_server_leaves_out_need_not_be_there() {
     assert!(!holds(&json!({"hostNetwork": true}), &json!({})));
 }
 
+#[test]
+fn where_absence_means_something_else_a_zero_value_has_to_be_there() {
+    for intent in [
+        json!({"securityContext": {"allowPrivilegeEscalation": false}}),
+        json!({"securityContext": {"runAsUser": 0, "runAsNonRoot": false}}),
+        json!({"spec": {"minAvailable": 0}}),
+        json!({"spec": {"maxUnavailable": 0}}),
+        json!({"volumes": [{"name": "mcp-tmp", "emptyDir": {}}]}),
+        json!({"tolerations": [{"key": "a", "tolerationSeconds": 0}]}),
+    ] {
+        assert!(holds(&intent, &intent));
+        let mut observed = intent.clone();
+        strip(&mut observed);
+        assert_ne!(observed, intent);
+        assert!(!holds(&intent, &observed), "{intent} {observed}");
+    }
+    // Also where all that is around it has gone.
+    let context = json!({"securityContext": {"allowPrivilegeEscalation": false}, "stdin": false});
+    assert!(!holds(&context, &json!({})));
+}
+
+/// Takes away what is false, zero or empty.
+fn strip(value: &mut Value) {
+    match value {
+        Value::Object(members) => {
+            members.values_mut().for_each(strip);
+            members
+                .retain(|_, member| *member != json!(false) && *member != json!(0) && *member != json!({}));
+        }
+        Value::Array(elements) => elements.iter_mut().for_each(strip),
+        _ => {}
+    }
+}
+
+#[test]
+fn a_peer_that_becomes_another_is_drift() {
+    let peers = |peer: Value| json!({"spec": {"podSelector": {}, "ingress": [{"from": [peer]}]}});
+    let same = |a: &Value, b: &Value| differing(ChildKind::NetworkPolicy, a, b).is_empty();
+    let (pods, namespaces) = (peers(json!({"podSelector": {}})), peers(json!({"namespaceSelector": {}})));
+    assert!(same(&pods, &pods));
+    assert!(!same(&pods, &namespaces));
+    assert!(!same(&namespaces, &pods));
+    // Both together are the pods of all namespaces.
+    assert!(!same(&pods, &peers(json!({"podSelector": {}, "namespaceSelector": {}}))));
+}
+
 /// Objects such as an intent holds: no nulls, and lists of scalars or of elements with a name each.
 fn intents() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
