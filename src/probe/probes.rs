@@ -28,6 +28,8 @@ struct Entry {
     server: Server,
     alarm: Alarm,
     is_asked_now: bool,
+    /// Since when it was ready when it was last asked.
+    asked_since_ready: Option<Timestamp>,
     last: Option<Probed>,
 }
 
@@ -59,7 +61,7 @@ impl Probes {
             _ => {
                 let alarm = Alarm::new(server.schedule, now);
                 let key = server.key.clone();
-                let entry = Entry { server, alarm, is_asked_now: false, last: None };
+                let entry = Entry { server, alarm, is_asked_now: false, asked_since_ready: None, last: None };
                 entries.entry(key).insert_entry(entry).into_mut()
             }
         };
@@ -95,6 +97,7 @@ impl Probes {
                 continue;
             }
             entry.is_asked_now = true;
+            entry.asked_since_ready = entry.server.ready_since;
             due.push(Due {
                 key: entry.server.key.clone(),
                 uid: entry.server.uid.clone(),
@@ -128,10 +131,12 @@ impl Probes {
 }
 
 impl Entry {
-    /// Whether it was not asked since it became ready. Both times have whole seconds in a status.
+    /// Whether it was not asked since it became ready. Both times have whole seconds in a status. They may be from two clocks: one
+    /// that is behind would have it asked again and again, if it were not remembered what it was asked for.
     fn has_become_ready(&self) -> bool {
         let asked = self.last.as_ref().map(|last| last.at).max(self.server.asked_at);
-        self.server.ready_since.is_some_and(|since| asked.is_none_or(|asked| asked < since))
+        let since = self.server.ready_since.filter(|since| self.asked_since_ready != Some(*since));
+        since.is_some_and(|since| asked.is_none_or(|asked| asked < since))
     }
 
     fn is_slow(&self) -> bool {

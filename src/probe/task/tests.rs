@@ -290,6 +290,17 @@ async fn a_clock_that_is_set_neither_storms_nor_hangs() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_clock_that_is_behind_asks_once_when_a_server_becomes_ready() {
+    let world = World::new();
+    // By the clock of whoever led before, it becomes ready in ten minutes only.
+    let ready = Some(world.now() + SignedDuration::from_mins(10));
+    let server = Server { schedule: "0 0 1 1 *".parse().unwrap(), ready_since: ready, ..mk_server("main") };
+    world.observe(server, Behaviour::Answers);
+    sleep(Duration::from_secs(300)).await;
+    assert_eq!(world.asked(), at("main", &[0]));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_panic_is_one_servers_and_it_is_asked_again() {
     let world = World::new();
     world.has("broken", Behaviour::Panics);
