@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::Catalog;
-use super::entry::{Claim, Claimed, Entry, ObjectKey};
+use super::entry::{Claim, Claimed, Entry, Id, ObjectKey};
 use super::index::Index;
 use crate::field::{FieldError, FieldPath, Findings};
 use crate::kind::Kind;
-use crate::selector::Selector;
+use crate::selector::{Labels, Selector};
 use crate::v1alpha1::Transport;
 
 /// How many duplicates a server's selector is told of at once.
@@ -83,6 +83,15 @@ impl View<'_> {
         self.index.selected(selector).filter(|entry| self.stands(entry))
     }
 
+    /// Names of the servers that select an object with these labels.
+    fn selecting(&self, labels: &Labels) -> impl Iterator<Item = Arc<str>> {
+        let stands = |name: &Arc<str>| {
+            let id = Id { kind: Kind::Server, name: Arc::clone(name) };
+            self.index.get(&id).is_some_and(|server| self.stands(server))
+        };
+        self.index.selecting(labels).into_iter().filter(stands)
+    }
+
     fn stands(&self, entry: &Entry) -> bool {
         entry.valid && !entry.deleting && self.is_reserved_still(entry)
     }
@@ -117,7 +126,7 @@ fn check_claims(candidate: &Entry, views: &[View<'_>], findings: &mut Findings) 
 
 fn common_server(a: &Entry, b: &Entry, views: &[View<'_>]) -> Option<Arc<str>> {
     let selecting = |entry: &Entry| -> BTreeSet<Arc<str>> {
-        views.iter().flat_map(|view| view.index.selecting(&entry.labels)).collect()
+        views.iter().flat_map(|view| view.selecting(&entry.labels)).collect()
     };
     selecting(a).intersection(&selecting(b)).next().cloned()
 }

@@ -37,6 +37,18 @@ pub fn settle<'a>(index: &'a Index, selector: &'a Selector) -> Offers<'a> {
 /// Whether one object is served on a server with this selector, and if not, why. The answer is [`settle`]'s, found by
 /// looking only at those with which the object contends, directly or through others.
 pub fn standing(index: &Index, selector: &Selector, entry: &Entry) -> Result<(), Conflict> {
+    let offers = greedy(contenders(index, selector, entry).into_values());
+    let own = offers.left_out.into_iter().find(|(left_out, _)| left_out.key == entry.key);
+    own.map_or(Ok(()), |(_, conflict)| Err(conflict))
+}
+
+/// Those with which an object contends on a server with this selector, directly or through others, and itself where it does
+/// contend.
+pub(super) fn contenders<'a>(
+    index: &'a Index,
+    selector: &Selector,
+    entry: &'a Entry,
+) -> BTreeMap<Rank, &'a Entry> {
     let mut contenders: BTreeMap<Rank, &Entry> = BTreeMap::new();
     let mut seen: BTreeSet<&Claim> = BTreeSet::new();
     let mut open: Vec<&Claim> = entry.claims.iter().map(|claimed| &claimed.claim).collect();
@@ -51,9 +63,7 @@ pub fn standing(index: &Index, selector: &Selector, entry: &Entry) -> Result<(),
             }
         }
     }
-    let offers = greedy(contenders.into_values());
-    let own = offers.left_out.into_iter().find(|(left_out, _)| left_out.key == entry.key);
-    own.map_or(Ok(()), |(_, conflict)| Err(conflict))
+    contenders
 }
 
 const fn contends(entry: &Entry) -> bool {

@@ -264,8 +264,8 @@ impl Reservations {
     }
 }
 
-/// Whom an object concerns: itself; of what is selected, the servers that select it and those that claim the same; of
-/// a server, all that it selects.
+/// Whom an object concerns: itself; of what is selected, the servers that select it, and on each of them those with which it
+/// contends, also through others; of a server, all that it selects.
 fn concerned(index: &Index, entry: &Entry) -> Affected {
     let key = |id: Id| ObjectKey { namespace: Arc::clone(&entry.key.namespace), id };
     let mut affected = Affected::from([entry.key.clone()]);
@@ -274,9 +274,13 @@ fn concerned(index: &Index, entry: &Entry) -> Affected {
         affected.extend(selected.map(|member| member.key.clone()));
         return affected;
     }
-    affected
-        .extend(index.selecting(&entry.labels).into_iter().map(|name| key(Id { kind: Kind::Server, name })));
-    let claims = entry.claims.iter().map(|claimed| &claimed.claim);
-    affected.extend(claims.flat_map(|claim| index.claimants(claim)).map(|rival| rival.key.clone()));
+    for name in index.selecting(&entry.labels) {
+        let server = Id { kind: Kind::Server, name };
+        if let Some(selector) = index.get(&server).and_then(|server| server.selector.as_ref()) {
+            let rivals = conflict::contenders(index, selector, entry).into_values();
+            affected.extend(rivals.map(|rival| rival.key.clone()));
+        }
+        affected.insert(key(server));
+    }
     affected
 }

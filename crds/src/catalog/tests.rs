@@ -171,6 +171,46 @@ fn a_change_concerns_the_servers_that_select_it_now_or_did_before() {
 }
 
 #[test]
+fn a_change_concerns_those_that_contend_through_others() {
+    let content = |name: &str, offered_as: &str, uri: &str, day: u8| {
+        let object = json!({
+            "metadata": {"name": name, "namespace": "ns"},
+            "spec": {"name": offered_as, "content": {"uri": uri, "text": ""}},
+        });
+        resource(&created(object, &format!("2026-01-0{day}T00:00:00Z")))
+    };
+    let mut catalog = Catalog::default();
+    catalog.apply(server(&mk_server("main", json!({}))));
+    catalog.apply(content("a", "one", "x://1", 1));
+    catalog.apply(content("b", "one", "x://2", 2));
+    catalog.apply(content("c", "three", "x://2", 3));
+    // Without `a`, `b` is served, and `c` no longer is.
+    let affected = catalog.delete(&key(Kind::Resource, "a"));
+    let concerned = ["a", "b", "c"].map(|name| key(Kind::Resource, name));
+    assert_eq!(affected, concerned.into_iter().chain([key(Kind::Server, "main")]).collect());
+}
+
+#[test]
+fn a_server_that_does_not_stand_is_in_nobodys_way() {
+    let second = tool(&mk_tool("search-v2", "search", json!({"app": "a"})));
+    let refused = |catalog: &Catalog, now| !catalog.check(&second, now).errors.is_empty();
+    let now = Instant::now();
+    assert!(refused(&one_tool(), now));
+
+    let mut catalog = one_tool();
+    let mut going = mk_server("main", json!({"matchLabels": {"app": "a"}}));
+    going["metadata"]["deletionTimestamp"] = "2026-01-02T00:00:00Z".into();
+    catalog.apply(server(&going));
+    assert!(!refused(&catalog, now), "it is being deleted");
+
+    let mut catalog = one_tool();
+    catalog.delete(&key(Kind::Server, "main"));
+    catalog.reserve(server(&mk_server("main", json!({"matchLabels": {"app": "a"}}))), now);
+    assert!(refused(&catalog, now + Duration::from_secs(4)));
+    assert!(!refused(&catalog, now + Duration::from_secs(5)), "it was never made");
+}
+
+#[test]
 fn a_status_that_comes_back_concerns_only_its_object() {
     let mut catalog = one_tool();
     let affected = catalog.apply(tool(&mk_tool("search-v1", "search", json!({"app": "a"}))));
@@ -309,6 +349,31 @@ proptest! {
             for entry in index.selected(selector) {
                 let left_out = offers.left_out.iter().find(|(loser, _)| loser.key == entry.key).map(|(_, conflict)| conflict.clone());
                 prop_assert_eq!(standing(index, selector, entry).err(), left_out);
+            }
+        }
+    }
+
+    /// Who is concerned by a change includes every object whose standing it changes.
+    #[test]
+    fn whose_standing_changes_is_concerned(objects in proptest::collection::vec(an_object(), 0..30), (kind, object) in an_object()) {
+        let mut catalog = Catalog::default();
+        for (kind, object) in &objects {
+            catalog.apply(Entry::read(*kind, "ns", object));
+        }
+        let standings = |catalog: &Catalog| -> std::collections::BTreeMap<ObjectKey, Vec<_>> {
+            let Some(index) = catalog.namespace("ns") else { return std::collections::BTreeMap::new() };
+            let of = |entry: &Entry| index.selecting(&entry.labels).into_iter().map(|name| {
+                let server = index.get(&Id { kind: Kind::Server, name: name.clone() });
+                (name, server.and_then(|server| server.selector.as_ref()).map(|selector| standing(index, selector, entry)))
+            }).collect();
+            let offered = index.entries().filter(|entry| entry.key.id.kind != Kind::Server);
+            offered.map(|entry| (entry.key.clone(), of(entry))).collect()
+        };
+        let before = standings(&catalog);
+        let affected = catalog.apply(Entry::read(kind, "ns", &object));
+        for (offered, now) in standings(&catalog) {
+            if before.get(&offered) != Some(&now) {
+                prop_assert!(affected.contains(&offered), "{} is not among {:?}", offered, affected);
             }
         }
     }
