@@ -13,6 +13,12 @@ use crate::validate::structural;
 /// The finalizer of servers with `redis`, for what lies outside the cluster's objects.
 pub const FINALIZER: &str = "mcp.example.com/finalizer";
 
+/// The URI of a resource's operation that is given none.
+#[must_use]
+pub fn operation_uri(resource: &str, ingress_path: &str) -> String {
+    format!("resource://{resource}{ingress_path}")
+}
+
 /// CPU and memory that a server's container asks for where its author asked for nothing.
 #[must_use]
 pub const fn requests(transport: Transport) -> [(&'static str, &'static str); 2] {

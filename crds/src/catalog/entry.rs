@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use crate::default;
 use crate::field::{FieldPath, Segment};
 use crate::kind::Kind;
 use crate::selector::{Labels, Selector};
@@ -248,7 +249,7 @@ fn claims(kind: Kind, object_name: &str, spec: &Value) -> Vec<Claimed> {
         match own {
             Some(uri) if method == "GET" => claims.push(Claimed { claim: uri_claim(uri), field: at("uri") }),
             None if method == "GET" => {
-                let uri = format!("resource://{name}{path}");
+                let uri = default::operation_uri(name, path);
                 claims.push(Claimed { claim: uri_claim(&uri), field: at("ingressPath") });
             }
             _ => {}

@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 use thiserror::Error;
 
 use super::{Operation, Prompt, PromptSource, RateLimit, Resource, ResourceSource, Server, Snapshot, Tool};
+use crate::default;
 use crate::kind::Kind;
 use crate::v1alpha1::{
     ConfigValue, MCPPromptSpec, MCPResourceSpec, MCPServerSpec, MCPToolSpec, Method, RateLimit as Limit,
@@ -193,7 +194,7 @@ impl Resource {
             (None, [_, ..]) => {
                 let operations = compiled.spec.operations.iter();
                 let compiled = operations.map(|operation| {
-                    let made = || format!("resource://{name}{}", operation.ingress_path);
+                    let made = || default::operation_uri(&name, &operation.ingress_path);
                     let uri = operation.uri.clone().unwrap_or_else(made);
                     Ok(Operation {
                         method: operation.method,

@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 use super::path::{PROBES, PathTemplate};
 use super::service;
 use super::uri::{self, MEDIA_TYPE, UriTemplate, is_media_type, is_padded_base64};
+use crate::default;
 use crate::field::{FieldError, FieldPath, Findings, Segment};
 use crate::node::Node;
 
@@ -198,7 +199,7 @@ fn check_resource_uri(
 ) {
     let shape = match (uri, seen.resource) {
         (Some(uri), _) => uri.shape(),
-        (None, Some(name)) => format!("resource://{name}{}", ingress.shape()),
+        (None, Some(name)) => default::operation_uri(name, &ingress.shape()),
         (None, None) => return,
     };
     let (first, given) = *seen.uris.entry(shape).or_insert((i, uri.is_some()));

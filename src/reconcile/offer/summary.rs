@@ -1,6 +1,7 @@
 //! What kubectl's table shows of an object and cannot find in it by a path.
 
 use mcp_crds::catalog::ObjectKey;
+use mcp_crds::default;
 use mcp_crds::kind::Kind;
 use serde_json::Value;
 
@@ -44,7 +45,7 @@ fn uri(resource: &Value, object_name: &str) -> Option<String> {
         let method = operation.get("method").and_then(Value::as_str).unwrap_or("GET");
         let own = operation.get("uri").and_then(Value::as_str).map(str::to_owned);
         let path = operation.get("ingressPath").and_then(Value::as_str)?;
-        (method == "GET").then(|| own.unwrap_or_else(|| format!("resource://{name}{path}")))
+        (method == "GET").then(|| own.unwrap_or_else(|| default::operation_uri(name, path)))
     };
     let mut uris = operations.iter().filter_map(of_operation);
     let first = uris.next()?;
