@@ -31,10 +31,8 @@ pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; cha
 /// How a pass ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Outcome {
-    /// Everything is as it should be.
+    /// There is nothing more to do, also where an object is wrong: then its status says so.
     Success,
-    /// The object is wrong, or conflicts with another: its user has to change something.
-    Invalid,
     /// Something is on its way, as pods that start.
     Waiting,
     /// Something that goes away by itself failed.
@@ -47,8 +45,7 @@ pub enum Outcome {
 
 impl Outcome {
     /// All of them.
-    pub const ALL: [Self; 6] =
-        [Self::Success, Self::Invalid, Self::Waiting, Self::Error, Self::Panic, Self::NotLeading];
+    pub const ALL: [Self; 5] = [Self::Success, Self::Waiting, Self::Error, Self::Panic, Self::NotLeading];
 }
 
 /// One of the certificates that the webhook's TLS needs.
@@ -82,7 +79,6 @@ macro_rules! label_values {
 label_values! {
     Outcome {
         Success => "success",
-        Invalid => "invalid",
         Waiting => "waiting",
         Error => "error",
         Panic => "panic",

@@ -157,10 +157,11 @@ pub enum Reason {
 
 impl Reason {
     /// All of them.
-    pub const ALL: [Self; 40] = [
+    pub const ALL: [Self; 44] = [
         Self::Accepted,
         Self::AddressAssigned,
         Self::AddressPending,
+        Self::Answered,
         Self::Available,
         Self::BridgeNotAvailable,
         Self::CatalogTooLarge,
@@ -180,6 +181,7 @@ impl Reason {
         Self::InvalidSchema,
         Self::KeysNotRemoved,
         Self::NameTaken,
+        Self::NoAnswer,
         Self::NotCreated,
         Self::OutOfMemory,
         Self::PodSecurityViolated,
@@ -195,9 +197,11 @@ impl Reason {
         Self::ScaledToZero,
         Self::ServiceNotFound,
         Self::Terminating,
+        Self::Unreachable,
         Self::Unschedulable,
         Self::Valid,
         Self::VolumeNotMounted,
+        Self::WrongAnswer,
     ];
 
     /// The reason of this name.
@@ -361,6 +365,16 @@ mod tests {
         let written = Verdict::yes(Reason::Available, "").condition(Type::Ready, 1, &[], now);
         let read: Condition = serde_json::from_value(serde_json::to_value(&written).unwrap()).unwrap();
         assert_eq!(read, written);
+    }
+
+    #[test]
+    fn every_reason_is_known_by_its_name() {
+        for reason in [Reason::Answered, Reason::NoAnswer, Reason::Unreachable, Reason::WrongAnswer] {
+            assert_eq!(Reason::from_name(reason.as_str()), Some(reason));
+        }
+        // As many as there are names.
+        let names: std::collections::BTreeSet<_> = Reason::ALL.iter().map(|reason| reason.as_str()).collect();
+        assert_eq!(names.len(), Reason::ALL.len());
     }
 
     #[test]
