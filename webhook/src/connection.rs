@@ -16,6 +16,7 @@ use hyper_util::server::conn::auto;
 use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
@@ -29,21 +30,26 @@ const MAX_STREAMS: u32 = 64;
 /// How large the head of a request may be. The API server's are a few hundred bytes.
 const MAX_HEAD_BYTES: u32 = 16 << 10;
 
-/// Serves one connection to its end. What a client does wrong ends its connection, and nothing else.
+/// Serves one connection to its end, or until it is idle and told to `leave`. What a client does wrong ends its connection, and
+/// nothing else.
 pub(crate) async fn serve(
     stream: TcpStream,
     acceptor: TlsAcceptor,
     router: Router,
     limits: &Limits,
+    activity: Arc<Activity>,
+    leave: &CancellationToken,
     draining: &CancellationToken,
 ) {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "cannot turn off delays of small packets");
     }
-    match tokio::time::timeout(limits.handshake, acceptor.accept(stream)).await {
-        Ok(Ok(stream)) => serve_http(stream, router, limits, draining).await,
-        Ok(Err(error)) => tracing::debug!(%error, "TLS handshake failed"),
-        Err(_) => tracing::debug!("TLS handshake timed out"),
+    let handshake = tokio::time::timeout(limits.handshake, acceptor.accept(stream));
+    match leave.run_until_cancelled(handshake).await {
+        Some(Ok(Ok(stream))) => serve_http(stream, router, limits, activity, leave, draining).await,
+        Some(Ok(Err(error))) => tracing::debug!(%error, "TLS handshake failed"),
+        Some(Err(_)) => tracing::debug!("TLS handshake timed out"),
+        None => tracing::debug!("TLS handshake given up for another connection"),
     }
 }
 
@@ -51,10 +57,11 @@ async fn serve_http(
     stream: TlsStream<TcpStream>,
     router: Router,
     limits: &Limits,
+    activity: Arc<Activity>,
+    leave: &CancellationToken,
     draining: &CancellationToken,
 ) {
     let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-    let activity = Arc::new(Activity::new(Instant::now()));
     let service = service_fn(|request: hyper::Request<Incoming>| {
         let under_way = UnderWay::begin(&activity);
         // A clone of a router is a pointer's.
@@ -74,22 +81,24 @@ async fn serve_http(
     let builder = builder(is_http2);
     let mut connection = pin!(builder.serve_connection(io, service));
 
-    let watch = watch(&activity, is_http2, limits, draining);
+    let watch = watch(&activity, is_http2, limits, leave, draining);
     let why = tokio::select! {
         ended = connection.as_mut() => return ended_with(ended),
         why = watch => why,
     };
     tracing::debug!(?why, "closing a connection");
+    // Another connection waits for the place: the client is told, and not waited for.
+    let mut patience = if why == Why::Crowded { Duration::ZERO } else { limits.linger };
     match why {
         Why::SlowHead => return,
-        Why::Idle | Why::Draining => connection.as_mut().graceful_shutdown(),
+        Why::Idle | Why::Crowded | Why::Draining => connection.as_mut().graceful_shutdown(),
     }
     // What is under way is finished: the server's own deadline bounds it. A client that neither asks nor hangs up
     // is not waited for.
     loop {
-        match tokio::time::timeout(limits.linger, connection.as_mut()).await {
+        match tokio::time::timeout(patience, connection.as_mut()).await {
             Ok(ended) => return ended_with(ended),
-            Err(_) if matches!(activity.now(), Doing::Requests(_)) => {}
+            Err(_) if matches!(activity.now(), Doing::Requests(_)) => patience = limits.linger,
             Err(_) => return,
         }
     }
@@ -127,12 +136,20 @@ enum Why {
     SlowHead,
     /// There has been no request for too long.
     Idle,
+    /// It is idle, and another connection waits for its place.
+    Crowded,
     /// The server drains.
     Draining,
 }
 
 /// Waits until the connection is to be closed.
-async fn watch(activity: &Activity, is_http2: bool, limits: &Limits, draining: &CancellationToken) -> Why {
+async fn watch(
+    activity: &Activity,
+    is_http2: bool,
+    limits: &Limits,
+    leave: &CancellationToken,
+    draining: &CancellationToken,
+) -> Why {
     let lingering = async {
         draining.cancelled().await;
         // HTTP/2 can say where it stops; in HTTP/1 a request may cross the closing of an idle connection.
@@ -160,6 +177,7 @@ async fn watch(activity: &Activity, is_http2: bool, limits: &Limits, draining: &
     };
     tokio::select! {
         () = lingering => Why::Draining,
+        () = leave.cancelled() => Why::Crowded,
         why = overdue => why,
     }
 }
@@ -177,15 +195,28 @@ enum Doing {
 
 /// What a connection is doing, and since when.
 #[derive(Debug)]
-struct Activity(Mutex<(Doing, Instant)>);
+pub(crate) struct Activity {
+    doing: Mutex<(Doing, Instant)>,
+    /// Told when it has answered its last request.
+    freed: Arc<Notify>,
+}
 
 impl Activity {
-    fn new(now: Instant) -> Self {
-        Self(Mutex::new((Doing::Nothing, now)))
+    /// Of a connection that has just come.
+    pub(crate) fn new(now: Instant, freed: Arc<Notify>) -> Self {
+        Self { doing: Mutex::new((Doing::Nothing, now)), freed }
+    }
+
+    /// Since when it has been without a request, where it is.
+    pub(crate) fn idle_since(&self) -> Option<Instant> {
+        match self.now_since() {
+            (Doing::Nothing | Doing::Head, since) => Some(since),
+            (Doing::Requests(_), _) => None,
+        }
     }
 
     fn now_since(&self) -> (Doing, Instant) {
-        *self.0.lock()
+        *self.doing.lock()
     }
 
     fn now(&self) -> Doing {
@@ -193,14 +224,14 @@ impl Activity {
     }
 
     fn received(&self) {
-        let mut activity = self.0.lock();
+        let mut activity = self.doing.lock();
         if activity.0 == Doing::Nothing {
             *activity = (Doing::Head, Instant::now());
         }
     }
 
     fn began(&self) {
-        let mut activity = self.0.lock();
+        let mut activity = self.doing.lock();
         activity.0 = match activity.0 {
             Doing::Requests(count) => Doing::Requests(count + 1),
             Doing::Nothing | Doing::Head => Doing::Requests(1),
@@ -208,11 +239,13 @@ impl Activity {
     }
 
     fn ended(&self) {
-        let mut activity = self.0.lock();
+        let mut activity = self.doing.lock();
         *activity = match *activity {
             (Doing::Requests(count), since) if count > 1 => (Doing::Requests(count - 1), since),
             _ => (Doing::Nothing, Instant::now()),
         };
+        drop(activity);
+        self.freed.notify_one();
     }
 }
 

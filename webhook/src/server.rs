@@ -1,5 +1,6 @@
 //! The TLS server: accepts, bounds what a client may take, and drains.
 
+use std::collections::HashMap;
 use std::convert::Infallible;
 use std::io;
 use std::sync::Arc;
@@ -8,17 +9,19 @@ use std::time::Duration;
 use axum::Router;
 use rustls::ServerConfig;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
-use tokio::task::JoinSet;
+use tokio::sync::{Notify, Semaphore};
+use tokio::task::{Id, JoinError, JoinSet};
+use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
-use crate::connection;
+use crate::connection::{self, Activity};
 
 /// What a client may take of the server, and how long things may last.
 #[derive(Debug, Clone)]
 pub struct Limits {
-    /// How many connections are served at once. More wait to be accepted.
+    /// How many connections are served at once. One more takes the place of the one that has been without a request for
+    /// longest; where all have one, it waits.
     pub connections: usize,
     /// How long a TLS handshake may last.
     pub handshake: Duration,
@@ -80,9 +83,12 @@ pub async fn serve(
         acceptor: TlsAcceptor::from(tls),
         router,
         slots: Arc::new(Semaphore::new(limits.connections)),
+        arrived: None,
         draining: draining.clone(),
         limits: Arc::new(limits),
         tasks: JoinSet::new(),
+        places: HashMap::new(),
+        freed: Arc::default(),
     };
     tokio::select! {
         () = shutdown => {}
@@ -98,26 +104,35 @@ struct Connections {
     acceptor: TlsAcceptor,
     router: Router,
     slots: Arc<Semaphore>,
+    /// Accepted, and waiting for a place.
+    arrived: Option<TcpStream>,
     draining: CancellationToken,
     limits: Arc<Limits>,
     tasks: JoinSet<()>,
+    places: HashMap<Id, Place>,
+    /// Told whenever a connection has answered its last request.
+    freed: Arc<Notify>,
+}
+
+/// What is known of a connection that is being served.
+struct Place {
+    activity: Arc<Activity>,
+    /// Asks it to give its place to another.
+    leave: CancellationToken,
 }
 
 impl Connections {
     async fn accept(&mut self, listener: &TcpListener) -> Infallible {
         let mut pause = Pause::default();
         loop {
-            let next = async {
-                // The semaphore is never closed; should it be, connections are simply not counted.
-                let slot = Arc::clone(&self.slots).acquire_owned().await.ok();
-                (slot, listener.accept().await)
-            };
+            self.place_arrived();
             tokio::select! {
-                Some(ended) = self.tasks.join_next() => report(ended),
-                (slot, accepted) = next => match accepted {
+                Some(ended) = self.tasks.join_next_with_id() => self.ended(ended),
+                () = self.freed.notified(), if self.arrived.is_some() => {}
+                accepted = listener.accept(), if self.arrived.is_none() => match accepted {
                     Ok((stream, _)) => {
                         pause = Pause::default();
-                        self.spawn(stream, slot);
+                        self.arrived = Some(stream);
                     }
                     Err(error) => pause.after(&error).await,
                 },
@@ -125,8 +140,28 @@ impl Connections {
         }
     }
 
+    /// Serves what has arrived, or makes room for it. Whoever opens connections and asks nothing would otherwise keep the API
+    /// server out, and with it every change of our kinds.
+    fn place_arrived(&mut self) {
+        let Some(stream) = self.arrived.take() else { return };
+        if let Ok(slot) = Arc::clone(&self.slots).try_acquire_owned() {
+            self.spawn(stream, Some(slot));
+            return;
+        }
+        self.arrived = Some(stream);
+        let idle = self.places.values().filter_map(|place| Some((place.activity.idle_since()?, place)));
+        // One that was asked to leave already is still the first, until it has left.
+        if let Some((_, place)) = idle.min_by_key(|(since, _)| *since) {
+            place.leave.cancel();
+        }
+    }
+
     /// Takes what the kernel has already accepted for us: closing the listener would reset it.
     async fn accept_backlog(&mut self, listener: &TcpListener) {
+        if let Some(stream) = self.arrived.take() {
+            // It is the last: one more than there are places does no harm.
+            self.spawn(stream, None);
+        }
         while let Ok(slot) = Arc::clone(&self.slots).try_acquire_owned() {
             let accepted = tokio::time::timeout(Duration::ZERO, listener.accept()).await;
             let Ok(Ok((stream, _))) = accepted else { return };
@@ -137,30 +172,43 @@ impl Connections {
     fn spawn(&mut self, stream: TcpStream, slot: Option<tokio::sync::OwnedSemaphorePermit>) {
         let (acceptor, router) = (self.acceptor.clone(), self.router.clone());
         let (limits, draining) = (Arc::clone(&self.limits), self.draining.clone());
-        self.tasks.spawn(async move {
+        let place = Place {
+            activity: Arc::new(Activity::new(Instant::now(), Arc::clone(&self.freed))),
+            leave: CancellationToken::new(),
+        };
+        let (activity, leave) = (Arc::clone(&place.activity), place.leave.clone());
+        let task = self.tasks.spawn(async move {
             let _slot = slot;
-            connection::serve(stream, acceptor, router, &limits, &draining).await;
+            let serving = connection::serve(stream, acceptor, router, &limits, activity, &leave, &draining);
+            serving.await;
         });
+        self.places.insert(task.id(), place);
+    }
+
+    fn ended(&mut self, ended: Result<(Id, ()), JoinError>) {
+        let id = match &ended {
+            Ok((id, ())) => *id,
+            Err(error) => error.id(),
+        };
+        self.places.remove(&id);
+        if let Err(error) = ended {
+            tracing::error!(%error, "a connection's task failed");
+        }
     }
 
     async fn finish(mut self) -> Result<(), ServeError> {
+        let drain = self.limits.drain;
         let all = async {
-            while let Some(ended) = self.tasks.join_next().await {
-                report(ended);
+            while let Some(ended) = self.tasks.join_next_with_id().await {
+                self.ended(ended);
             }
         };
-        if tokio::time::timeout(self.limits.drain, all).await.is_ok() {
+        if tokio::time::timeout(drain, all).await.is_ok() {
             return Ok(());
         }
         let connections = self.tasks.len();
         self.tasks.shutdown().await;
         Err(ServeError::DrainTimedOut { connections })
-    }
-}
-
-fn report(ended: Result<(), tokio::task::JoinError>) {
-    if let Err(error) = ended {
-        tracing::error!(%error, "a connection's task failed");
     }
 }
 

@@ -122,15 +122,71 @@ async fn an_idle_connection_is_closed_and_a_used_one_is_not() {
     tokio::join!(check(H1), check(H2));
 }
 
+/// As many as there are places, and none idle for long enough to be closed for that.
+fn mk_few() -> Limits {
+    let never = Duration::from_secs(3600);
+    Limits { connections: 2, handshake: never, head: never, idle: never, ..mk_limits() }
+}
+
 #[tokio::test]
-async fn connections_beyond_the_limit_wait_their_turn() {
-    let limits = Limits { connections: 2, idle: Duration::from_millis(500), ..mk_limits() };
-    let server = start(limits).await;
+async fn one_more_connection_takes_the_place_of_the_one_that_was_idle_for_longest() {
+    for alpn in [H1, H2] {
+        let server = start(mk_few()).await;
+        let client = server.client(alpn);
+        let mut first = client.connect().await.unwrap();
+        let mut second = client.connect().await.unwrap();
+        // The first to come is the last to have asked.
+        for connection in [&mut second, &mut first] {
+            assert!(connection.post(MUTATE, review()).await.is_ok());
+        }
+        tokio::time::timeout(BOUND, is_served(&client)).await.unwrap();
+        assert!(first.post(MUTATE, review()).await.is_ok());
+        assert!(second.post(MUTATE, review()).await.is_err());
+    }
+}
+
+#[tokio::test]
+async fn whoever_only_connects_keeps_nobody_out() {
+    let server = start(mk_few()).await;
+    // Without a handshake, without a request, and in the midst of a head.
+    let silent = TcpStream::connect(server.address).await.unwrap();
+    let idle = server.client(H2).tls().await.unwrap();
+    let mut slow = server.client(H1).tls().await.unwrap();
+    slow.write_all(b"POST /mutate HTTP/1.1\r\nhost:").await.unwrap();
+    for alpn in [H1, H2, H1] {
+        tokio::time::timeout(BOUND, is_served(&server.client(alpn))).await.unwrap();
+    }
+    drop((silent, idle, slow));
+}
+
+#[tokio::test]
+async fn where_all_are_being_answered_one_more_waits_its_turn() {
+    let server = start(mk_few()).await;
     let client = server.client(H1);
-    let _held = (client.tls().await.unwrap(), client.tls().await.unwrap());
-    let started = Instant::now();
-    tokio::time::timeout(BOUND, is_served(&client)).await.unwrap();
-    assert!(started.elapsed() >= Duration::from_millis(300), "{:?}", started.elapsed());
+    let (review, mut held) = (review(), Vec::new());
+    for _ in 0..2 {
+        let mut stream = client.tls().await.unwrap();
+        let head = format!(
+            "POST {MUTATE} HTTP/1.1\r\nhost: a\r\nexpect: 100-continue\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
+            review.len()
+        );
+        stream.write_all(head.as_bytes()).await.unwrap();
+        // From here the server waits for the body.
+        let mut answer = [0; 25];
+        stream.read_exact(&mut answer).await.unwrap();
+        assert_eq!(&answer, b"HTTP/1.1 100 Continue\r\n\r\n");
+        held.push(stream);
+    }
+    let one_more = async { tokio::time::timeout(BOUND, is_served(&client)).await.unwrap() };
+    let answered = async {
+        for mut stream in held {
+            stream.write_all(review.as_ref()).await.unwrap();
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).await.unwrap();
+            assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        }
+    };
+    tokio::join!(one_more, answered);
 }
 
 #[tokio::test]
