@@ -128,6 +128,7 @@ pub(super) async fn children(
     }
     let kept = present.iter().filter(|(key, child)| wanted.kept.contains(key) && owner.controls(child));
     kept.for_each(|(key, child)| applied.put((key.clone(), Child::Own(Arc::clone(child)))));
+    let mut pods_are_told = true;
     for intent in &wanted.intents {
         // Gateways would wait for what does not come.
         if intent.part() == Part::Index && !applied.is_all_own(&[ChildKind::ConfigMap]) {
@@ -140,6 +141,7 @@ pub(super) async fn children(
                 if !applied.is_all_own(&BEFORE_PODS)
                     || !applied.is_all_own(&[ChildKind::HorizontalPodAutoscaler]) =>
             {
+                pods_are_told = false;
                 context.children.find(intent.key()).map_or(Child::Absent, |found| as_seen(owner, found))
             }
             _ => child(context, owner, intent, changes).await?,
@@ -147,7 +149,7 @@ pub(super) async fn children(
         applied.put((intent.key().clone(), child));
     }
     // What pods need goes when they have been told to do without.
-    let pods_are_told = matches!(applied.of(ChildKind::Deployment), Child::Own(_));
+    pods_are_told &= matches!(applied.of(ChildKind::Deployment), Child::Own(_));
     for (key, child) in last.into_iter().filter(|(key, _)| pods_are_told || !BEFORE_PODS.contains(&key.kind))
     {
         let change = applied.remove(context, key, child).await?;
