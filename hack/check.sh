@@ -14,7 +14,7 @@ done
 echo "check: dependencies" >&2
 cargo fetch --quiet --locked
 deny=$(hack/tool.sh cargo-deny)
-"$deny" --offline check --hide-inclusion-graph bans licenses sources
+"$deny" --offline --workspace check --hide-inclusion-graph bans licenses sources
 
 echo "check: generated files" >&2
 make --silent generate

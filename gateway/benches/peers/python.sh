@@ -6,7 +6,7 @@ venv=${XDG_CACHE_HOME:-$HOME/.cache}/mcp-operator/peers/python
 if [[ $1 == install ]]; then
 	[[ -e $venv/complete ]] && exit
 	python3 -m venv "$venv"
-	"$venv/bin/pip" install --quiet --disable-pip-version-check fastmcp==4.1.6 >&2
+	"$venv/bin/pip" install --quiet --disable-pip-version-check fastmcp==4.1.0 >&2
 	touch "$venv/complete"
 	exit
 fi

@@ -69,7 +69,20 @@ impl Load {
     fn run(&self, server: &Server, figures: Option<&mut Figures>) -> anyhow::Result<()> {
         let before = server.cpu_time()?;
         let mut wrk = Command::new("taskset");
-        wrk.args(["-c", LOAD, "wrk", "-t1", "-c", &self.connections, "-d", RUN, "--latency", "-s"]);
+        wrk.args([
+            "-c",
+            LOAD,
+            "wrk",
+            "-t1",
+            "-c",
+            &self.connections,
+            "-d",
+            RUN,
+            "--latency",
+            "--timeout",
+            "60s",
+            "-s",
+        ]);
         let output =
             wrk.arg(&self.script).arg(format!("http://{}/mcp", server.address)).output().context("wrk")?;
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
