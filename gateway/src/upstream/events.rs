@@ -94,6 +94,7 @@ impl Parser {
         if self.after_carriage_return && self.buffer.first() == Some(&b'\n') {
             self.buffer.advance(1);
             self.scanned = 0;
+            self.after_carriage_return = false;
         }
         let rest = self.buffer.get(self.scanned..).unwrap_or_default();
         let Some(at) = rest.iter().position(|byte| matches!(byte, b'\n' | b'\r')) else {
@@ -132,6 +133,13 @@ mod tests {
         let text =
             b": hello\r\nevent: message\r\nid: 7\r\ndata: a\r\ndata:b\r\n\r\n\ndata\n\ndata: c\r\rdata: cut";
         assert_eq!(parse(&[text], 100), Ok(vec!["a\nb".to_owned(), "c".to_owned()]));
+    }
+
+    #[test]
+    fn a_line_end_of_two_bytes_is_one_wherever_it_is_cut() {
+        for chunks in [[b"data: a\r" as &[u8], b"\n\n"], [b"data: a\r\n", b"\n"], [b"data: a\r\n\r", b"\n"]] {
+            assert_eq!(parse(&chunks, 100), Ok(vec!["a".to_owned()]), "{chunks:?}");
+        }
     }
 
     #[test]
