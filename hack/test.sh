@@ -41,7 +41,7 @@ esac
 
 case $what in
 fast | all)
-	run cargo test --workspace --lib --bins --examples --test it
+	run cargo test --no-fail-fast --workspace --lib --bins --examples --test it
 	run cargo test --workspace --doc
 	[[ $what == fast ]] || run hack/conformance.sh
 	;;
