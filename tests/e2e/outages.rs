@@ -10,32 +10,37 @@ use serde_json::json;
 use tokio::task::JoinSet;
 
 use crate::installed::Installed;
-use crate::running::{mk_running, uids, until_answers, until_pods};
+use crate::running::{addresses, mk_running, uids, until_answers, until_pods};
 use crate::support::endpoints::get;
 use crate::support::manifest::Manifest;
 use crate::support::namespace::Namespace;
 use crate::support::wait;
 
-/// Requests, one after the other, of which none may fail.
+/// Requests to each of some addresses, one after the other, of which none may fail.
 struct Requests {
     answered: Arc<AtomicUsize>,
     sending: JoinSet<String>,
 }
 
 impl Requests {
-    fn to(address: SocketAddr) -> Self {
+    fn to(addresses: Vec<SocketAddr>) -> Self {
         let answered = Arc::new(AtomicUsize::new(0));
-        let (counted, mut sending) = (Arc::clone(&answered), JoinSet::new());
-        sending.spawn(async move {
-            loop {
-                match tokio::time::timeout(Duration::from_secs(10), get(address, "/ready")).await {
-                    Ok(Ok((200, _))) => counted.fetch_add(1, Ordering::Relaxed),
-                    other => return format!("after {}: {other:?}", counted.load(Ordering::Relaxed)),
-                };
-                // Each has a connection of its own, and this machine has ports for two minutes of these.
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
-        });
+        let mut sending = JoinSet::new();
+        for address in addresses {
+            let counted = Arc::clone(&answered);
+            sending.spawn(async move {
+                loop {
+                    match tokio::time::timeout(Duration::from_secs(10), get(address, "/ready")).await {
+                        Ok(Ok((200, _))) => counted.fetch_add(1, Ordering::Relaxed),
+                        other => {
+                            return format!("{address} after {}: {other:?}", counted.load(Ordering::Relaxed));
+                        }
+                    };
+                    // Each has a connection of its own, and this machine has ports for two minutes of these.
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                }
+            });
+        }
         Self { answered, sending }
     }
 
@@ -75,7 +80,8 @@ async fn pods_go_on_serving_through_every_outage_and_everything_settles_after() 
     let address = ns.address("weather").await;
     until_answers(address).await;
     let before = uids(&ns, "weather").await;
-    let requests = Requests::to(address);
+    // The pods themselves: what stands between them and a Service's address is not theirs to keep up.
+    let requests = Requests::to(addresses(&ns, "weather").await);
 
     // The operator, both pods at once and without a word.
     let operator = installed.operator().await;
@@ -94,6 +100,7 @@ async fn pods_go_on_serving_through_every_outage_and_everything_settles_after() 
     until_all_works(&ns, "api-server-away").await;
 
     requests.assert_all_answered();
+    until_answers(address).await;
     until_pods(&ns, "weather", 2).await;
     assert_eq!(uids(&ns, "weather").await, before, "no pod of an untouched server was replaced");
 }

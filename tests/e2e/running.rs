@@ -42,6 +42,13 @@ pub(crate) async fn uids(ns: &Namespace, server: &str) -> Vec<String> {
     uids
 }
 
+/// Where those pods answer.
+pub(crate) async fn addresses(ns: &Namespace, server: &str) -> Vec<SocketAddr> {
+    let pods = pods(ns, server).await;
+    let address = |pod: &Value| format!("{}:8080", object::text(&pod["status"]["podIP"]));
+    pods.iter().map(|pod| address(pod).parse().expect("an address")).collect()
+}
+
 /// A pod's conditions have no reason while they are true.
 fn is_ready(pod: &Value) -> bool {
     let mut conditions = pod["status"]["conditions"].as_array().into_iter().flatten();

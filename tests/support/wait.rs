@@ -8,6 +8,10 @@ use tokio::time::{Instant, sleep, timeout};
 /// How long anything may take that should take a moment. Long, because two busy cores are slow.
 pub(crate) const BOUND: Duration = Duration::from_secs(60);
 
+/// How long one look may take. A connection to a Service that was made a moment too early is lost for as long as it is tried:
+/// the kernel has decided by its first packet that it is for nobody, and only another one fares better.
+const LOOK: Duration = Duration::from_secs(15);
+
 /// Between two looks.
 const PERIOD: Duration = Duration::from_millis(50);
 
@@ -31,10 +35,10 @@ pub(crate) async fn within<T>(
     let end = Instant::now() + bound;
     let mut seen = "nothing was seen at all".to_owned();
     while Instant::now() < end {
-        match timeout(end - Instant::now(), look()).await {
+        match timeout(LOOK.min(end - Instant::now()), look()).await {
             Ok(Ok(found)) => return found,
             Ok(Err(other)) => seen = other,
-            Err(_) => break,
+            Err(_) => seen = format!("no end of a look; before that: {seen}"),
         }
         sleep(PERIOD).await;
     }
