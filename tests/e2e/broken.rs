@@ -39,7 +39,10 @@ fn broken() -> Vec<(Value, &'static str, &'static str)> {
             "the readiness probe GET :8080/none is answered with 404; change spec.probes.readinessPath",
         ),
         (
-            mk_running("not-alive").with("/spec/probes/livenessPath", "/none"),
+            // Killed so soon that it mostly waits to be started again; otherwise it is mostly ready.
+            mk_running("not-alive")
+                .with("/spec/probes/livenessPath", "/none")
+                .with("/spec/probes/failureThreshold", 3),
             "ProbeFailed",
             "the liveness probe GET :8080/none is answered with 404; change spec.probes.livenessPath",
         ),
