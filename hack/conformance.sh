@@ -65,6 +65,18 @@ serve() {
 
 [[ -n $url ]] || serve
 
+# Says which checks a set's results found wanting: a scenario's own line only counts them.
+wanting() {
+	"$node" -e '
+		const fs = require("fs");
+		for (const scenario of fs.readdirSync(process.argv[1])) {
+			for (const check of JSON.parse(fs.readFileSync(`${process.argv[1]}/${scenario}/checks.json`, "utf8"))) {
+				if (check.status == "FAILURE" || check.status == "WARNING")
+					console.log(`${check.status} ${scenario}: ${check.id}: ${check.errorMessage}`);
+			}
+		}' "$1"
+}
+
 # Sums up what counts: the suite also runs scenarios that a requirement set does not score, and lists them apart.
 count() {
 	"$node" "$conformance" list --requirements "$1" | awk '
@@ -83,7 +95,8 @@ for set in ${*:-2025-11-25 2026-07-28}; do
 	if ! "$node" "$conformance" server --url "$url" --requirements "$set" \
 		--expected-failures tests/conformance/expected-failures.yaml -o "$work/$set" >"$log" 2>&1; then
 		status=1
-		cat "$log"
+		tail -n 50 "$log"
+		wanting "$work/$set"
 	fi
 	echo "requirements of $set:"
 	sed -n '/^=== SUMMARY ===$/,$ { /^===/d; /^Total/d; /./p }' "$log"

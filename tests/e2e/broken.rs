@@ -91,7 +91,8 @@ fn broken() -> Vec<(Value, &'static str, &'static str)> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_pod_that_does_not_come_up_says_why_in_one_sentence_until_it_does() {
-    let ns = Installed::shared().await.namespace("broken").await;
+    let installed = Installed::shared().await;
+    let ns = installed.namespace("broken").await;
     let broken = broken();
     for (server, _, _) in &broken {
         ns.create(server).await;
@@ -141,7 +142,8 @@ async fn what_a_namespace_does_not_allow_is_named() {
 /// While older pods serve, a rollout that fails takes nothing away.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rollout_that_fails_is_told_and_the_older_pods_go_on() {
-    let ns = Installed::shared().await.namespace("rollout").await;
+    let installed = Installed::shared().await;
+    let ns = installed.namespace("rollout").await;
     ns.create(&mk_running("weather")).await;
     until_pods(&ns, "weather", 1).await;
     let image = json!({ "spec": { "image": "none:1", "imagePullPolicy": "Never" } });

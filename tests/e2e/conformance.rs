@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use http::Uri;
 use kube::config::Kubeconfig;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
@@ -19,7 +19,7 @@ use crate::support::binary;
 use crate::support::cluster::path;
 use crate::support::manifest::{Manifest, mk_gateway};
 use crate::support::namespace::Namespace;
-use crate::support::object::condition;
+use crate::support::object::{self, condition};
 use crate::support::operator::free_port;
 use crate::support::process::Guarded;
 
@@ -58,19 +58,20 @@ fn manifests(folder: &Path) -> BTreeSet<PathBuf> {
 /// Applies files that are added to a folder, and deletes what was in those that are taken away, for ever: the suite's fixture
 /// changes what is offered by changing files.
 async fn mirror(ns: &Namespace, folder: &Path) -> ! {
-    let (known, mut applied) = (manifests(folder), Vec::<(PathBuf, String)>::new());
+    let (known, mut applied) = (manifests(folder), Vec::<(PathBuf, Value)>::new());
     loop {
         let found = manifests(folder);
         for file in &found {
             if !known.contains(file) && !applied.iter().any(|(own, _)| own == file) {
                 let text = fs::read_to_string(file).expect("a manifest");
-                ns.kubectl(&["apply", "-f", "-"], &text).await.ok();
-                applied.push((file.clone(), text));
+                let object = serde_saphyr::from_str(&text).expect("YAML");
+                ns.apply(&object).await;
+                applied.push((file.clone(), object));
             }
         }
         let gone = applied.iter().position(|(file, _)| !found.contains(file));
-        if let Some((_, text)) = gone.map(|gone| applied.remove(gone)) {
-            ns.kubectl(&["delete", "-f", "-"], &text).await.ok();
+        if let Some((_, object)) = gone.map(|gone| applied.remove(gone)) {
+            ns.delete(object["kind"].as_str().expect("a kind"), object::name(&object)).await.accepted();
         }
         tokio::time::sleep(LOOK).await;
     }
@@ -92,13 +93,14 @@ async fn relay(listener: TcpListener, to: SocketAddr) -> ! {
 async fn three_replicas_with_redis_do_what_the_protocol_asks() {
     let installed = Installed::shared().await;
     let ns = installed.namespace("conformance").await;
+    let machine = this_machine(&installed);
     ns.kubectl(&["apply", "-f", &path("config/redis/redis.yaml").display().to_string()], "").await.ok();
 
     let folder = tempfile::tempdir().expect("a folder");
     for file in manifests(&path("tests/conformance/objects")) {
         fs::copy(&file, folder.path().join(file.file_name().expect("a name"))).expect("copy");
     }
-    let at = SocketAddr::new(this_machine(installed).parse().expect("an address"), free_port().port());
+    let at = SocketAddr::new(machine.parse().expect("an address"), free_port().port());
     let mut service = Command::new(binary::of("examples/conformance-service"));
     service.arg(format!("0.0.0.0:{}", at.port())).arg(folder.path());
     let _service = Guarded::start(&service);
@@ -117,6 +119,8 @@ async fn three_replicas_with_redis_do_what_the_protocol_asks() {
     })
     .await;
 
+    // The suite gives a change half a second to a second and a half until it is told.
+    let _alone = installed.alone().await;
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let url = format!("http://{}/mcp", listener.local_addr().expect("an address"));
     let service = ns.address("conformance").await;

@@ -50,7 +50,8 @@ fn without_endpoints(pods: &[(String, u64, Endpoint)]) -> Vec<(&String, u64)> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_tool_is_listed_by_every_replica_and_restarts_nothing() {
-    let ns = Installed::shared().await.namespace("live").await;
+    let installed = Installed::shared().await;
+    let ns = installed.namespace("live").await;
     ns.create(&mk_gateway("main").with("/spec/replicas", 3)).await;
     until_ready(&ns, "main", 3).await;
     let before = pods(&ns, "main").await;
@@ -87,7 +88,8 @@ async fn a_tool_is_listed_by_every_replica_and_restarts_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_new_replica_serves_what_the_others_do() {
-    let ns = Installed::shared().await.namespace("scaled").await;
+    let installed = Installed::shared().await;
+    let ns = installed.namespace("scaled").await;
     for number in 0..20 {
         ns.create(&mk_tool(&format!("tool-{number}")).for_server("main")).await;
     }
@@ -102,7 +104,8 @@ async fn a_new_replica_serves_what_the_others_do() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_of_the_users_own_is_probed_by_mcp_with_a_binary_that_is_copied_in() {
-    let ns = Installed::shared().await.namespace("probed").await;
+    let installed = Installed::shared().await;
+    let ns = installed.namespace("probed").await;
     let server = mk_server("tools")
         .with("/spec/image", "mcp-k8s-server:latest")
         .with("/spec/port", 3001)

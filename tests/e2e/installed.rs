@@ -3,11 +3,12 @@
 
 use std::ops::Deref;
 use std::panic::AssertUnwindSafe;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use futures::FutureExt;
 use mcp_operator::permissions;
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock};
 
 use crate::support::cluster::{Cluster, path};
 use crate::support::namespace::Namespace;
@@ -16,9 +17,13 @@ use crate::support::{operator, wait};
 /// How many of its pods there are.
 pub(crate) const REPLICAS: u64 = 2;
 
-/// A cluster with nodes and an operator.
+/// Read by each test, and written by one that wants the machine to itself.
+static MACHINE: LazyLock<Arc<RwLock<()>>> = LazyLock::new(Arc::default);
+
+/// A cluster with nodes and an operator. Tests that have one run beside each other, see [`Installed::alone`].
 pub(crate) struct Installed {
     cluster: Cluster,
+    beside: OwnedRwLockReadGuard<()>,
 }
 
 impl Deref for Installed {
@@ -30,14 +35,17 @@ impl Deref for Installed {
 }
 
 impl Installed {
-    /// That of all tests, for those that leave the operator, the node and other namespaces alone.
+    /// That of all tests, for those that leave the operator, the node and other namespaces alone. A test keeps it to its end.
     ///
     /// # Panics
     /// Where it could not be started.
-    pub(crate) async fn shared() -> &'static Self {
-        static SHARED: OnceCell<Option<Installed>> = OnceCell::const_new();
-        let shared = SHARED.get_or_init(|| AssertUnwindSafe(Self::own()).catch_unwind().map(Result::ok));
-        shared.await.as_ref().expect("the shared cluster, which failed in the first test that wanted it")
+    pub(crate) async fn shared() -> Self {
+        static SHARED: OnceCell<Option<Cluster>> = OnceCell::const_new();
+        let start = async || Self::own().await.cluster;
+        let shared = SHARED.get_or_init(|| AssertUnwindSafe(start()).catch_unwind().map(Result::ok)).await;
+        let shared =
+            shared.clone().expect("the shared cluster, which failed in the first test that wanted it");
+        Self::beside(shared).await
     }
 
     /// One of a test's own, for what others would notice. It ends with the test.
@@ -53,10 +61,22 @@ impl Installed {
     /// # Panics
     /// Where it does not become ready.
     pub(crate) async fn on(cluster: Cluster) -> Self {
-        let installed = Self { cluster };
+        let installed = Self::beside(cluster).await;
         installed.apply("config/default").await;
         installed.until_ready().await;
         installed
+    }
+
+    async fn beside(cluster: Cluster) -> Self {
+        Self { cluster, beside: Arc::clone(&MACHINE).read_owned().await }
+    }
+
+    /// The cluster once no other test runs, and until what comes with it is dropped: for programs of others that give a busy
+    /// machine no more time than an idle one.
+    pub(crate) async fn alone(self) -> (Cluster, OwnedRwLockWriteGuard<()>) {
+        let Self { cluster, beside } = self;
+        drop(beside);
+        (cluster, Arc::clone(&MACHINE).write_owned().await)
     }
 
     /// Applies a directory of the repository that has a kustomization.

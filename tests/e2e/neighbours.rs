@@ -16,7 +16,8 @@ use crate::support::wait;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_service_that_somebody_else_has_made_is_left_alone_and_its_name_is_taken_when_it_goes() {
-    let ns = Installed::shared().await.namespace("foreign").await;
+    let installed = Installed::shared().await;
+    let ns = installed.namespace("foreign").await;
     let service = json!({
         "apiVersion": "v1", "kind": "Service", "metadata": { "name": "weather" },
         "spec": { "selector": { "app": "theirs" }, "ports": [{ "port": 80 }] },
@@ -42,7 +43,8 @@ async fn a_service_that_somebody_else_has_made_is_left_alone_and_its_name_is_tak
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_namespace_of_fifty_servers_is_deleted_some_of_them_with_redis_and_some_with_pods() {
-    let ns = Installed::shared().await.namespace("fifty").await;
+    let installed = Installed::shared().await;
+    let ns = installed.namespace("fifty").await;
     for number in 0..50 {
         let server =
             mk_running(&format!("server-{number}")).with("/spec/replicas", i32::from(number % 5 == 0));
@@ -57,7 +59,8 @@ async fn a_namespace_of_fifty_servers_is_deleted_some_of_them_with_redis_and_som
 
 #[tokio::test(flavor = "multi_thread")]
 async fn ready_falls_when_the_only_pod_does_and_rises_with_it() {
-    let ns = Installed::shared().await.namespace("falls").await;
+    let installed = Installed::shared().await;
+    let ns = installed.namespace("falls").await;
     ns.create(&mk_running("weather")).await;
     until_pods(&ns, "weather", 1).await;
     let pod = pods(&ns, "weather").await.remove(0);
@@ -124,7 +127,8 @@ async fn until_probed(ns: &Namespace, server: &str, status: &str) {
 #[tokio::test(flavor = "multi_thread")]
 async fn servers_that_take_connections_and_never_answer_delay_no_other() {
     const SILENT: usize = 10;
-    let ns = Installed::shared().await.namespace("silent").await;
+    let installed = Installed::shared().await;
+    let ns = installed.namespace("silent").await;
     let silent: Vec<_> = (0..SILENT).map(|number| mk_asked(&format!("silent-{number}"))).collect();
     let answering = mk_asked("answering");
     for server in silent.iter().chain([&answering]) {

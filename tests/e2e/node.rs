@@ -33,7 +33,8 @@ fn mk_pod(name: &str, image: &str, arguments: &[&str]) -> Value {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_pod_runs_to_its_end_and_its_log_can_be_read() {
-    let namespace = Installed::shared().await.namespace("log").await;
+    let installed = Installed::shared().await;
+    let namespace = installed.namespace("log").await;
     namespace.create(&mk_pod("version", "mcp-operator", &["version"])).await;
     namespace.until("Pod", "version", "it has ended well", |pod| pod["status"]["phase"] == "Succeeded").await;
     let log = namespace.kubectl(&["logs", "version"], "").await.ok();
@@ -95,7 +96,8 @@ fn is_ready(pod: &Value) -> bool {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_autoscaler_sees_what_pods_use() {
-    let namespace = Namespace::existing(Installed::shared().await, "kube-system").await;
+    let installed = Installed::shared().await;
+    let namespace = Namespace::existing(&installed, "kube-system").await;
     // Its target is out of reach, so it changes nothing.
     let autoscaler = json!({
         "apiVersion": "autoscaling/v2",

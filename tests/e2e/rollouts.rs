@@ -31,7 +31,8 @@ async fn pass(ns: &Namespace, server: &str) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn settings_roll_their_own_server_and_secrets_and_config_maps_of_the_user_roll_none() {
-    let ns = Installed::shared().await.namespace("settings").await;
+    let installed = Installed::shared().await;
+    let ns = installed.namespace("settings").await;
     let secret = |value: &str| json!({ "apiVersion": "v1", "kind": "Secret", "metadata": { "name": "token" }, "stringData": { "TOKEN": value } });
     let shared = |value: &str| json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": "shared" }, "data": { "REGION": value } });
     ns.create(&secret("first")).await;
@@ -76,7 +77,8 @@ async fn settings_roll_their_own_server_and_secrets_and_config_maps_of_the_user_
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_restart_by_kubectl_and_what_others_add_survive_every_pass() {
-    let ns = Installed::shared().await.namespace("restart").await;
+    let installed = Installed::shared().await;
+    let ns = installed.namespace("restart").await;
     ns.create(&mk_running("weather")).await;
     until_pods(&ns, "weather", 1).await;
     let before = uids(&ns, "weather").await;
@@ -109,7 +111,8 @@ async fn a_restart_by_kubectl_and_what_others_add_survive_every_pass() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn rapid_changes_settle_on_the_last() {
-    let ns = Installed::shared().await.namespace("rapid").await;
+    let installed = Installed::shared().await;
+    let ns = installed.namespace("rapid").await;
     ns.create(&mk_running("weather")).await;
     for number in 1..=20_u16 {
         let spec = json!({
@@ -133,7 +136,8 @@ async fn rapid_changes_settle_on_the_last() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_somebody_breaks_by_hand_serves_again() {
-    let ns = Installed::shared().await.namespace("drift").await;
+    let installed = Installed::shared().await;
+    let ns = installed.namespace("drift").await;
     ns.create(&mk_running("weather")).await;
     until_pods(&ns, "weather", 1).await;
     let address = ns.address("weather").await;
@@ -168,7 +172,8 @@ async fn what_somebody_breaks_by_hand_serves_again() {
 /// not answer.
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_fights_the_controllers_of_kubernetes() {
-    let ns = Installed::shared().await.namespace("peace").await;
+    let installed = Installed::shared().await;
+    let ns = installed.namespace("peace").await;
     ns.create(&mk_running("weather").with("/spec/ingress", json!({ "host": "peace.example.com" }))).await;
     until_pods(&ns, "weather", 1).await;
     let before = [ns.get("Service", "weather").await, ns.get("Ingress", "weather").await];

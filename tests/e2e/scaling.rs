@@ -15,7 +15,8 @@ use crate::support::wait;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_is_scaled_by_apply_and_by_kubectl() {
-    let ns = Installed::shared().await.namespace("scale").await;
+    let installed = Installed::shared().await;
+    let ns = installed.namespace("scale").await;
     ns.apply(&mk_running("weather")).await;
     until_pods(&ns, "weather", 1).await;
     let first = uids(&ns, "weather").await;
@@ -63,7 +64,8 @@ async fn versions_until_replicas(ns: &Namespace, count: u64, change: impl AsyncF
 
 #[tokio::test(flavor = "multi_thread")]
 async fn under_load_the_autoscaler_adds_pods_and_the_operator_leaves_them() {
-    let ns = Installed::shared().await.namespace("load").await;
+    let installed = Installed::shared().await;
+    let ns = installed.namespace("load").await;
     let autoscaling = json!({ "minReplicas": 1, "maxReplicas": 3, "targetCPUUtilizationPercentage": 50 });
     ns.create(&mk_running("weather").with("/spec/autoscaling", autoscaling)).await;
     until_pods(&ns, "weather", 1).await;
@@ -79,7 +81,8 @@ async fn under_load_the_autoscaler_adds_pods_and_the_operator_leaves_them() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn autoscaling_that_is_switched_on_for_five_pods_leaves_five() {
-    let ns = Installed::shared().await.namespace("five").await;
+    let installed = Installed::shared().await;
+    let ns = installed.namespace("five").await;
     ns.create(&mk_running("weather").with("/spec/replicas", 5)).await;
     until_pods(&ns, "weather", 5).await;
     let before = uids(&ns, "weather").await;

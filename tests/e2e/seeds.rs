@@ -63,8 +63,8 @@ async fn url(namespace: &Namespace, server: &str) -> String {
 async fn the_seeds_and_the_samples_are_applied_unchanged_and_used_by_the_official_clients() {
     let installed = Installed::shared().await;
     installed.load(&script("hack/image.sh", &[&["stand-in"], BROUGHT.as_slice()].concat())).await;
-    let default = Namespace::existing(installed, "default").await;
-    let system = Namespace::named(installed, "mcp-system").await;
+    let default = Namespace::existing(&installed, "default").await;
+    let system = Namespace::named(&installed, "mcp-system").await;
     let seeds = path(SEEDS).display().to_string();
     let applied = installed.kubectl(&["apply", "--filename", &seeds], "").await.ok();
     assert!(applied.lines().all(|line| line.ends_with(" created")), "{applied}");
