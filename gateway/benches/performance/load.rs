@@ -1,7 +1,7 @@
 //! Load, by wrk, and how two servers compare under it.
 
 use std::fmt::Write as _;
-use std::process::Command;
+use std::process::{Command, Output};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
@@ -9,7 +9,7 @@ use anyhow::{Context as _, bail};
 use super::children::{LOAD, Server};
 
 /// How long one run takes, in seconds.
-const RUN: &str = "4s";
+const RUN: u64 = 4;
 /// How often each is run.
 const ROUNDS: usize = 3;
 
@@ -66,29 +66,18 @@ impl Load {
         Self::post(&headers, &body, connections)
     }
 
+    /// wrk, for so many seconds, not yet started.
+    pub(crate) fn command(&self, server: &Server, seconds: u64) -> Command {
+        let mut wrk = Command::new("taskset");
+        wrk.args(["-c", LOAD, "wrk", "-t1", "-c", &self.connections, "-d", &format!("{seconds}s")]);
+        wrk.args(["--latency", "--timeout", "60s", "-s"]).arg(&self.script);
+        wrk.arg(format!("http://{}/mcp", server.address));
+        wrk
+    }
+
     fn run(&self, server: &Server, figures: Option<&mut Figures>) -> anyhow::Result<()> {
         let before = server.cpu_time()?;
-        let mut wrk = Command::new("taskset");
-        wrk.args([
-            "-c",
-            LOAD,
-            "wrk",
-            "-t1",
-            "-c",
-            &self.connections,
-            "-d",
-            RUN,
-            "--latency",
-            "--timeout",
-            "60s",
-            "-s",
-        ]);
-        let output =
-            wrk.arg(&self.script).arg(format!("http://{}/mcp", server.address)).output().context("wrk")?;
-        let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        if !output.status.success() || text.contains("Non-2xx") || text.contains("Socket errors") {
-            bail!("wrk: {text}{}", String::from_utf8_lossy(&output.stderr));
-        }
+        let text = said(&self.command(server, RUN).output().context("wrk")?)?;
         let spent = server.cpu_time()? - before;
         let Some(figures) = figures else { return Ok(()) };
         let word = |prefix: &str| {
@@ -118,6 +107,15 @@ impl Load {
     }
 }
 
+/// What wrk said, where every request was answered well.
+pub(crate) fn said(output: &Output) -> anyhow::Result<String> {
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    if !output.status.success() || text.contains("Non-2xx") || text.contains("Socket errors") {
+        bail!("wrk: {text}{}", String::from_utf8_lossy(&output.stderr));
+    }
+    Ok(text)
+}
+
 fn milliseconds(text: &str) -> anyhow::Result<f64> {
     for (unit, factor) in [("us", 1e-3), ("ms", 1.0), ("s", 1e3)] {
         if let Some(number) = text.strip_suffix(unit) {
@@ -127,7 +125,7 @@ fn milliseconds(text: &str) -> anyhow::Result<f64> {
     bail!("{text} is no duration")
 }
 
-fn median(samples: &[f64]) -> f64 {
+pub(crate) fn median(samples: &[f64]) -> f64 {
     let mut sorted = samples.to_vec();
     sorted.sort_by(f64::total_cmp);
     sorted.get(sorted.len() / 2).copied().unwrap_or(f64::NAN)

@@ -14,6 +14,7 @@ mod memory;
 mod objects;
 mod servers;
 mod sessions;
+mod soak;
 
 fn main() -> anyhow::Result<()> {
     // Cargo adds a `--bench` of its own.
@@ -24,7 +25,8 @@ fn main() -> anyhow::Result<()> {
         ["sessions"] => sessions::measure(),
         ["memory"] => memory::measure(),
         ["catalog"] => catalog::measure(),
+        ["soak", minutes] => soak::measure(minutes.parse()?),
         ["serve", kind, port, more @ ..] => servers::run(kind, port.parse()?, more),
-        _ => anyhow::bail!("usage: performance calls|lists|sessions|memory|catalog"),
+        _ => anyhow::bail!("usage: performance calls|lists|sessions|memory|catalog|soak MINUTES"),
     }
 }

@@ -55,7 +55,7 @@ pub(crate) fn measure() -> anyhow::Result<()> {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a figure")]
-fn mib(kib: u64) -> f64 {
+pub(crate) fn mib(kib: u64) -> f64 {
     kib as f64 / 1024.0
 }
 

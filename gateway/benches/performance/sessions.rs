@@ -6,7 +6,7 @@ use super::objects;
 
 /// Each of wrk's threads goes through the life of a session again and again, on one connection: its responses come in the
 /// order of its requests.
-fn script(arguments: &str) -> String {
+pub(crate) fn script(arguments: &str) -> String {
     format!(
         r#"
 local session = nil
