@@ -3,13 +3,13 @@
 import sys
 from typing import Annotated
 
-import httpx
+import httpx2
 from fastmcp import FastMCP
 from pydantic import Field
 
 port, backend = int(sys.argv[1]), sys.argv[2]
 server = FastMCP("peer")
-client = httpx.AsyncClient()
+client = httpx2.AsyncClient()
 Tag = Annotated[str, Field(pattern="^[a-z]+$")]
 
 
