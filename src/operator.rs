@@ -21,7 +21,7 @@ use crate::probe::{self, Mcp, Probes};
 use crate::queue::{self, Outcome, WorkQueue};
 use crate::reconcile::{self, Context, Error, Retry, Written};
 use crate::recorder::{self, Recorder};
-use crate::redis::removal::{self, Keys, Removals, Services};
+use crate::redis::removal::{self, Removals, Remover, Services};
 use crate::redis::{self, Capabilities, Redis};
 use crate::runtime::Runtime;
 use crate::webhook_configuration::Own;
@@ -229,9 +229,9 @@ fn remove_keys_when_leading(
 ) -> Arc<Removals> {
     let removals: Arc<Removals> = Arc::default();
     let (asked, queue, drain) = (Arc::clone(&removals), queue.clone(), runtime.drain());
-    let keys = Arc::new(Keys { client: runtime.client(), services });
+    let remover = Arc::new(Remover { client: runtime.client(), services });
     runtime.spawn_writer("redis-keys", move |_| async move {
-        removal::run(asked, keys, move |server| queue.add(server), drain.begun()).await;
+        removal::run(asked, remover, move |server| queue.add(server), drain.begun()).await;
         Ok::<_, std::convert::Infallible>(())
     });
     removals

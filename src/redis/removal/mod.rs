@@ -6,7 +6,7 @@
 //!
 //! Nothing of this is kept: whoever leads next begins anew, and to remove what is removed does no harm.
 
-mod keys;
+mod remover;
 mod task;
 
 use std::collections::HashMap;
@@ -22,7 +22,7 @@ use serde::Deserialize as _;
 use serde_json::Value;
 use tokio::sync::Notify;
 
-pub use keys::{Failure, Keys, Services};
+pub use remover::{Failure, Remover, Services};
 pub use task::{Remove, run};
 
 /// Whose keys are to be removed, and where.

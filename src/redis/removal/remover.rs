@@ -1,4 +1,4 @@
-//! Keys, removed from the Redis that a server names.
+//! Who removes keys from the Redis that a server names.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -67,20 +67,20 @@ pub enum Failure {
 }
 
 /// Removes keys from the Redis that a server names.
-pub struct Keys {
+pub struct Remover {
     /// Asked for passwords.
     pub client: Client,
     /// Where Redis is.
     pub services: Services,
 }
 
-impl std::fmt::Debug for Keys {
+impl std::fmt::Debug for Remover {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Keys").field("services", &self.services).finish_non_exhaustive()
+        f.debug_struct("Remover").field("services", &self.services).finish_non_exhaustive()
     }
 }
 
-impl Remove for Keys {
+impl Remove for Remover {
     async fn remove(&self, removal: &Removal) -> Result<u64, Failure> {
         let Removal { key, uid, target } = removal;
         let password = match &target.password {
@@ -96,7 +96,7 @@ impl Remove for Keys {
     }
 }
 
-impl Keys {
+impl Remover {
     /// Read each time: where there is none now, there may be one later.
     ///
     /// A list of one name, as the operator may list Secrets anyway and so needs no other permission.
