@@ -45,7 +45,10 @@ pub(super) fn of(removals: &Removals, identity: &Identity, document: &Value, now
     match removals.progress(removal, patience(document, now)) {
         Progress::Running(failure) => {
             let sentence = |why| {
-                format!("its keys in Redis{at} cannot be removed, which is tried for 30 seconds: {why}")
+                let seconds = PATIENCE.as_secs();
+                format!(
+                    "its keys in Redis{at} cannot be removed, which is tried for {seconds} seconds: {why}"
+                )
             };
             Keys::Removing(failure.map(sentence))
         }
