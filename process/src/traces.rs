@@ -4,7 +4,7 @@ use std::env;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use hyper_rustls::{ConfigBuilderExt, HttpsConnector, HttpsConnectorBuilder};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::connect::HttpConnector;
 use opentelemetry::KeyValue;
 use opentelemetry::trace::TracerProvider;
@@ -16,12 +16,13 @@ use opentelemetry_otlp::{
 };
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::SdkTracerProvider;
-use rustls::{ClientConfig, RootCertStore};
 use tokio::runtime::Handle;
 use tracing::{Subscriber, warn};
 use tracing_subscriber::Layer;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::registry::LookupSpan;
+
+use crate::tls;
 
 /// How long one batch may take to be sent, unless the environment says otherwise.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -119,13 +120,11 @@ struct OnRuntime {
 
 impl OnRuntime {
     fn new(runtime: &Handle) -> Self {
-        // Where there are no roots, as in an image with nothing in it, plain HTTP still works.
-        let tls = ClientConfig::builder()
-            .with_native_roots()
-            .unwrap_or_else(|_| ClientConfig::builder().with_root_certificates(RootCertStore::empty()))
-            .with_no_client_auth();
-        let connector =
-            HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1().build();
+        let connector = HttpsConnectorBuilder::new()
+            .with_tls_config(tls::client_config())
+            .https_or_http()
+            .enable_http1()
+            .build();
         Self { client: HyperClient::new(connector, TIMEOUT, None), runtime: runtime.clone() }
     }
 }

@@ -8,12 +8,12 @@ use axum::body::Body;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use hyper::body::Incoming;
-use hyper_rustls::{ConfigBuilderExt, HttpsConnector, HttpsConnectorBuilder};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
+use mcp_process::tls;
 use rand::Rng as _;
-use rustls::{ClientConfig, RootCertStore};
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 
 use super::backend::Permit;
@@ -90,16 +90,12 @@ impl Upstream {
     /// an image with nothing in it, plain HTTP still works.
     #[must_use]
     pub fn new() -> Self {
-        Self::with_tls(tls())
-    }
-
-    fn with_tls(tls: ClientConfig) -> Self {
         let mut http = HttpConnector::new();
         http.set_nodelay(true);
         http.set_connect_timeout(Some(CONNECT));
         http.enforce_http(false);
         let connector = HttpsConnectorBuilder::new()
-            .with_tls_config(tls)
+            .with_tls_config(tls::client_config())
             .https_or_http()
             .enable_http1()
             .wrap_connector(http);
@@ -200,14 +196,6 @@ impl Upstream {
         target.backend.learn(healthy, Instant::now());
         Ok((outcome?, permit))
     }
-}
-
-/// Trusts the certificate authorities of this machine, where there are any.
-fn tls() -> ClientConfig {
-    let config = ClientConfig::builder()
-        .with_native_roots()
-        .unwrap_or_else(|_| ClientConfig::builder().with_root_certificates(RootCertStore::empty()));
-    config.with_no_client_auth()
 }
 
 fn failed(error: &hyper_util::client::legacy::Error) -> Failure {
