@@ -2,8 +2,8 @@
 //!
 //! An intent holds where each of its fields stands in the object with the same meaning. The object may have more: what the
 //! API server fills in, and what others own. What the API server writes in another way is the same thing here: a zero value
-//! that it leaves out, where leaving it out means the same, and a quantity that it normalises. Lists that server-side apply merges by key are looked up by
-//! that key; of other lists every element counts.
+//! that it leaves out, where leaving it out means the same, and a quantity that it normalises. Lists that server-side apply
+//! merges by key are looked up by that key; of other lists every element counts.
 //!
 //! Fields that have left an intent do not show in this; its fingerprint, an annotation within the intent, tells of them.
 

@@ -101,6 +101,7 @@ mod tests {
         written.forget(&key);
         assert!(written.0.lock().is_empty());
     }
+
     #[test]
     fn what_the_watch_shows_from_before_is_no_reason_to_forget() {
         let (written, key) = (Written::default(), ObjectKey::new(Kind::Server, "default", "main"));
