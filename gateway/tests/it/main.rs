@@ -19,4 +19,5 @@ mod operations;
 mod redis;
 mod schemas;
 mod support;
+mod traces;
 mod versions;
