@@ -6,8 +6,10 @@ pub const CONFIG: &str = "mcp-config";
 pub const TMP: &str = "mcp-tmp";
 /// What a gateway serves.
 pub const CATALOG: &str = "mcp-catalog";
+/// The password of a gateway's Redis.
+pub const REDIS: &str = "mcp-redis";
 /// The gateway's binary, for probes that speak MCP.
 pub const GATEWAY: &str = "mcp-gateway";
 
 /// All of them: a user's own volume has another name.
-pub const RESERVED: [&str; 4] = [CONFIG, TMP, CATALOG, GATEWAY];
+pub const RESERVED: [&str; 5] = [CONFIG, TMP, CATALOG, REDIS, GATEWAY];

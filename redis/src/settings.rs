@@ -19,8 +19,6 @@ pub struct Settings {
     pub address: String,
     /// Which of its databases.
     pub database: u16,
-    /// What it is shown, where it asks for one.
-    pub password: Option<Password>,
     /// Whether it is spoken to over TLS, and its certificate checked against this machine's authorities.
     pub tls: bool,
 }
@@ -65,15 +63,16 @@ pub enum SettingsError {
 }
 
 impl Settings {
-    /// A client, which has connected to nobody yet. With TLS it needs the process's own provider of cryptography.
+    /// A client, which has connected to nobody yet, and shows this password. With TLS it needs the process's own provider of
+    /// cryptography.
     ///
     /// # Errors
     /// Where the settings name no Redis, or the machine's certificate authorities cannot be read.
-    pub fn client(&self, program: Program) -> Result<Client, SettingsError> {
-        Ok(Client::open(self.info(program)?)?)
+    pub fn client(&self, program: Program, password: Option<&Password>) -> Result<Client, SettingsError> {
+        Ok(Client::open(self.info(program, password)?)?)
     }
 
-    fn info(&self, program: Program) -> Result<ConnectionInfo, SettingsError> {
+    fn info(&self, program: Program, password: Option<&Password>) -> Result<ConnectionInfo, SettingsError> {
         let wrong = || SettingsError::Address(self.address.clone());
         let authority: Authority = self.address.parse().map_err(|_| wrong())?;
         let host = authority.host().trim_start_matches('[').trim_end_matches(']').to_owned();
@@ -91,7 +90,7 @@ impl Settings {
             .set_db(self.database.into())
             .set_protocol(ProtocolVersion::RESP3)
             .set_lib_name(program.name, program.version);
-        if let Some(Password(password)) = self.password.as_ref().filter(|it| !it.0.is_empty()) {
+        if let Some(Password(password)) = password.filter(|it| !it.0.is_empty()) {
             redis = redis.set_password(password);
         }
         Ok(address.into_connection_info()?.set_redis_settings(redis))
@@ -105,8 +104,7 @@ mod tests {
     const TESTS: Program = Program { name: "tests", version: "1" };
 
     fn mk_settings(address: &str) -> Settings {
-        let password = Some("secret\n".parse().unwrap());
-        Settings { address: address.to_owned(), database: 2, password, tls: false }
+        Settings { address: address.to_owned(), database: 2, tls: false }
     }
 
     #[test]
@@ -117,17 +115,18 @@ mod tests {
             ("[::1]:1", "::1:1"),
             ("10.0.0.1", "10.0.0.1:6379"),
         ] {
-            assert_eq!(mk_settings(address).info(TESTS).unwrap().addr().to_string(), expected);
+            assert_eq!(mk_settings(address).info(TESTS, None).unwrap().addr().to_string(), expected);
         }
         for address in ["", "a b", "me@redis", "redis://redis"] {
-            assert!(mk_settings(address).info(TESTS).is_err(), "{address}");
+            assert!(mk_settings(address).info(TESTS, None).is_err(), "{address}");
         }
     }
 
     #[test]
     fn a_password_is_sent_and_never_shown() {
-        let settings = mk_settings("redis");
-        assert_eq!(settings.info(TESTS).unwrap().redis_settings().password(), Some("secret"));
-        assert!(!format!("{settings:?}").contains("secret"));
+        let password: Password = "secret\n".parse().unwrap();
+        let info = mk_settings("redis").info(TESTS, Some(&password)).unwrap();
+        assert_eq!(info.redis_settings().password(), Some("secret"));
+        assert!(!format!("{password:?}").contains("secret"));
     }
 }

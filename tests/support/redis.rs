@@ -130,14 +130,19 @@ impl Redis {
 
     /// Asks it one command of its own line protocol, and gives how the answer begins.
     pub(crate) async fn ask(&self, command: &str) -> Result<String, String> {
-        let asked = async {
-            let mut stream = TcpStream::connect(self.at()).await?;
-            stream.write_all(format!("{command}\r\n").as_bytes()).await?;
-            let mut answer = vec![0; 64 << 10];
-            let read = stream.read(&mut answer).await?;
-            answer.truncate(read);
-            Ok(String::from_utf8_lossy(&answer).into_owned())
-        };
-        asked.await.map_err(|error: std::io::Error| error.to_string())
+        ask(self.at(), command).await
     }
+}
+
+/// Asks the Redis at an address one command of its own line protocol, and gives how the answer begins.
+pub(crate) async fn ask(redis: SocketAddr, command: &str) -> Result<String, String> {
+    let asked = async {
+        let mut stream = TcpStream::connect(redis).await?;
+        stream.write_all(format!("{command}\r\n").as_bytes()).await?;
+        let mut answer = vec![0; 64 << 10];
+        let read = stream.read(&mut answer).await?;
+        answer.truncate(read);
+        Ok(String::from_utf8_lossy(&answer).into_owned())
+    };
+    asked.await.map_err(|error: std::io::Error| error.to_string())
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use clap::Args;
 use mcp_crds::validate::duration::parse_go_duration;
-use mcp_redis::{Password, Prefix, Settings};
+use mcp_redis::{Prefix, Settings};
 
 use crate::gateway::Bounds;
 use crate::process::{Listening, Process, Timing};
@@ -88,9 +88,9 @@ struct RedisArgs {
     /// Which of its databases
     #[arg(long, env = "MCP_GATEWAY_REDIS_DATABASE", value_name = "NUMBER", default_value_t = 0)]
     redis_database: u16,
-    /// Password that it asks for. Everyone on a machine sees what a process was started with: give it as the variable
-    #[arg(long, env = "MCP_GATEWAY_REDIS_PASSWORD", value_name = "PASSWORD", hide_env_values = true)]
-    redis_password: Option<Password>,
+    /// File with the password that it asks for. It is read for each connection, so a new one needs no restart
+    #[arg(long, env = "MCP_GATEWAY_REDIS_PASSWORD_FILE", value_name = "FILE")]
+    redis_password_file: Option<PathBuf>,
     /// Speak to it over TLS; its certificate is checked against this machine's authorities, or those in SSL_CERT_FILE
     #[arg(long, env = "MCP_GATEWAY_REDIS_TLS")]
     redis_tls: bool,
@@ -103,13 +103,9 @@ impl RedisArgs {
     /// The part of Redis that belongs to a server.
     fn redis(self, prefix: Prefix) -> anyhow::Result<Option<Redis>> {
         let Some(address) = self.redis else { return Ok(None) };
-        let settings = Settings {
-            address,
-            database: self.redis_database,
-            password: self.redis_password,
-            tls: self.redis_tls,
-        };
-        Redis::new(&settings, prefix, self.redis_failure).context("--redis").map(Some)
+        let settings = Settings { address, database: self.redis_database, tls: self.redis_tls };
+        let redis = Redis::new(settings, self.redis_password_file, prefix, self.redis_failure);
+        redis.context("--redis").map(Some)
     }
 }
 

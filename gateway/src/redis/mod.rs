@@ -3,6 +3,8 @@
 //! There is one connection, which [`Redis::follow`] keeps up and on which this pod also hears the others. While there is
 //! none, every question is answered with [`Away`] at once: nobody waits for a Redis that is known to be gone. A question
 //! that is not answered in time ends the connection, for the same reason.
+//!
+//! The password is in a file, which is read for each connection: who changes it restarts nothing.
 
 mod cache;
 mod events;
@@ -10,11 +12,12 @@ mod link;
 mod rate_limit;
 mod sessions;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use ::redis::aio::MultiplexedConnection;
-use ::redis::{Client, Cmd, FromRedisValue, RedisError, RedisResult, ScriptInvocation};
+use ::redis::{Cmd, FromRedisValue, RedisError, RedisResult, ScriptInvocation};
 use arc_swap::ArcSwapOption;
 use mcp_redis::{Prefix, Program, Settings, SettingsError};
 use thiserror::Error;
@@ -45,7 +48,9 @@ pub enum OnFailure {
 
 /// Redis, with what of it belongs to one server.
 pub struct Redis {
-    client: Client,
+    settings: Settings,
+    /// Where the password is, where it asks for one.
+    password_file: Option<PathBuf>,
     /// What every key of the server begins with.
     prefix: Prefix,
     /// What becomes of what cannot be done without Redis.
@@ -74,13 +79,20 @@ impl std::fmt::Debug for Redis {
 }
 
 impl Redis {
-    /// What of a Redis belongs to a server. Nothing is connected before [`Self::follow`] runs.
+    /// What of a Redis belongs to a server. Nothing is connected, and no password read, before [`Self::follow`] runs.
     ///
     /// # Errors
-    /// Where the settings name no Redis, or the machine's certificate authorities cannot be read.
-    pub fn new(settings: &Settings, prefix: Prefix, on_failure: OnFailure) -> Result<Self, SettingsError> {
+    /// Where the settings name no Redis.
+    pub fn new(
+        settings: Settings,
+        password_file: Option<PathBuf>,
+        prefix: Prefix,
+        on_failure: OnFailure,
+    ) -> Result<Self, SettingsError> {
+        settings.client(PROGRAM, None)?;
         Ok(Self {
-            client: settings.client(PROGRAM)?,
+            settings,
+            password_file,
             prefix,
             on_failure,
             me: rand::random(),

@@ -1,5 +1,7 @@
 //! Replicas that share a Redis, and everything that can happen to it.
 
+mod password;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -62,13 +64,18 @@ impl Replicas {
     /// Waits until each of them says so of Redis.
     async fn know(&self, up: bool) {
         for gateway in &self.gateways {
-            wait::until(format!("a gateway knows that redis is up: {up}"), async || {
-                let ready = gateway.admin("/capabilities").await["redis"]["ready"].clone();
-                if ready == up { Ok(()) } else { Err(ready.to_string()) }
-            })
-            .await;
+            knows(gateway, up).await;
         }
     }
+}
+
+/// Waits until a gateway says so of Redis.
+async fn knows(gateway: &Gateway, up: bool) {
+    wait::until(format!("a gateway knows that redis is up: {up}"), async || {
+        let ready = gateway.admin("/capabilities").await["redis"]["ready"].clone();
+        if ready == up { Ok(()) } else { Err(ready.to_string()) }
+    })
+    .await;
 }
 
 fn note(text: &str) -> Value {
@@ -391,31 +398,6 @@ async fn a_slow_redis_is_waited_for_and_a_gateway_starts_without_one() {
     assert_eq!(status, 200);
     for gateway in &replicas.gateways {
         assert_eq!(gateway.admin("/capabilities").await["redis"]["ready"], true);
-    }
-}
-
-#[tokio::test]
-async fn tls_and_a_password() {
-    let redis = Redis::secured("s3cret").await;
-    let objects = Objects::new(&[]);
-    let nowhere = "127.0.0.1:9".parse().unwrap();
-    let (authority, address) = (redis.authority(), format!("localhost:{}", redis.port));
-    let arguments = ["--redis", address.as_str(), "--redis-tls", "--redis-database", "3"];
-    let start = async |password: &str, authority: &str| {
-        let variables = [("MCP_GATEWAY_REDIS_PASSWORD", password), ("SSL_CERT_FILE", authority)];
-        Gateway::start(&objects, nowhere, &arguments, &variables).await
-    };
-    let (good, also) = (start("s3cret", &authority).await, start("s3cret", &authority).await);
-    let session = good.client().session().await;
-    assert_eq!(lists(&also.client(), &session).await, 200);
-    assert_eq!(good.admin("/capabilities").await["redis"], json!({"ready": true}));
-    let wrong = start("guess", &authority).await;
-    assert_eq!(wrong.admin("/capabilities").await["redis"], json!({"ready": false}));
-    let stranger = start("s3cret", "/etc/ssl/certs/ca-certificates.crt").await;
-    assert_eq!(stranger.admin("/capabilities").await["redis"], json!({"ready": false}));
-    for gateway in [&good, &wrong, &stranger] {
-        assert!(gateway.process.output.containing("s3cret").is_empty());
-        assert!(gateway.process.output.containing("guess").is_empty());
     }
 }
 

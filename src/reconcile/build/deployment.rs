@@ -250,6 +250,9 @@ impl Mounts {
         }
         if server.gateway().is_some() {
             all.add(gateway::catalog_volume(server), gateway::CATALOG_DIRECTORY, Some(true));
+            if let Some(volume) = gateway::redis_volume(server) {
+                all.add(volume, gateway::REDIS_DIRECTORY, Some(true));
+            }
         }
         if probes::needs_binary(spec) {
             all.add(probes::volume(), probes::DIRECTORY, Some(true));

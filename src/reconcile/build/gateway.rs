@@ -1,8 +1,8 @@
 //! What is particular to pods that run the gateway: how it is told what to serve, and where.
 
 use k8s_openapi::api::core::v1::{
-    ConfigMapProjection, ContainerPort, EnvVar, EnvVarSource, KeyToPath, ProjectedVolumeSource,
-    SecretKeySelector, Volume, VolumeProjection,
+    ConfigMapProjection, ContainerPort, EnvVar, KeyToPath, ProjectedVolumeSource, SecretVolumeSource, Volume,
+    VolumeProjection,
 };
 use mcp_crds::snapshot::{self, INDEX_KEY, MAX_SHARDS, shard_key};
 use mcp_crds::v1alpha1::{MCPServerSpec, Redis};
@@ -14,6 +14,13 @@ use crate::reconcile::validate::ValidServer;
 
 /// Where the catalog is mounted.
 pub(super) const CATALOG_DIRECTORY: &str = "/etc/mcp-catalog";
+
+/// Where the password of Redis is mounted, and the file there.
+pub(super) const REDIS_DIRECTORY: &str = "/etc/mcp-redis";
+const PASSWORD: &str = "password";
+
+/// Whoever the container runs as may read the password; it is in nobody else's pod.
+const READABLE: i32 = 0o444;
 
 /// Name of the port for metrics, which no Service leads to.
 pub(super) const ADMIN: &str = "admin";
@@ -51,18 +58,10 @@ fn redis(server: &ValidServer, redis: &Redis) -> Vec<EnvVar> {
     if redis.tls {
         environment.push(literal("MCP_GATEWAY_REDIS_TLS", "true"));
     }
-    environment.extend(redis.password_secret_ref.as_ref().map(|password| EnvVar {
-        name: "MCP_GATEWAY_REDIS_PASSWORD".to_owned(),
-        value: None,
-        value_from: Some(EnvVarSource {
-            secret_key_ref: Some(SecretKeySelector {
-                name: password.name.clone(),
-                key: password.key.clone(),
-                optional: None,
-            }),
-            ..EnvVarSource::default()
-        }),
-    }));
+    if redis.password_secret_ref.is_some() {
+        let file = format!("{REDIS_DIRECTORY}/{PASSWORD}");
+        environment.push(literal("MCP_GATEWAY_REDIS_PASSWORD_FILE", &file));
+    }
     environment
 }
 
@@ -101,6 +100,23 @@ pub(super) fn catalog_volume(server: &ValidServer) -> Volume {
         }),
         ..Volume::default()
     }
+}
+
+/// The password of Redis, where it asks for one: as a file, which follows the Secret while the pods run. A Secret that is
+/// missing keeps no pod from starting, as a Redis that is away does not.
+pub(super) fn redis_volume(server: &ValidServer) -> Option<Volume> {
+    let password = server.spec().redis.as_ref()?.password_secret_ref.as_ref()?;
+    let item = KeyToPath { key: password.key.clone(), path: PASSWORD.to_owned(), mode: None };
+    Some(Volume {
+        name: volumes::REDIS.to_owned(),
+        secret: Some(SecretVolumeSource {
+            secret_name: Some(password.name.clone()),
+            items: Some(vec![item]),
+            default_mode: Some(READABLE),
+            optional: Some(true),
+        }),
+        ..Volume::default()
+    })
 }
 
 /// Who the pods are: whom the user names, or the one that may read the catalog.

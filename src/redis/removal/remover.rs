@@ -89,8 +89,8 @@ impl Remove for Remover {
         };
         let Target { host, port, database, tls, .. } = target;
         let address = format!("{host}:{port}");
-        let settings = Settings { address, database: *database, password, tls: *tls };
-        let client = settings.client(PROGRAM)?;
+        let settings = Settings { address, database: *database, tls: *tls };
+        let client = settings.client(PROGRAM, password.as_ref())?;
         let prefix = Prefix::new(&key.namespace, &key.id.name, Some(uid));
         Ok(mcp_redis::remove(&client, self.services.lookup(&key.namespace), &prefix).await?)
     }

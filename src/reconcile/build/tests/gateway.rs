@@ -138,22 +138,29 @@ fn clients_stay_on_their_pod_only_where_their_sessions_do() {
 }
 
 #[test]
-fn the_pods_know_their_redis_and_its_password_stays_in_its_secret() {
+fn the_pods_know_their_redis_and_its_password_is_a_file_that_follows_its_secret() {
     let children =
         built(json!({"redis": {"serviceName": "redis.infra.svc", "port": 6380, "database": 2, "tls": true,
-        "passwordSecretRef": {"name": "redis", "key": "password"}}}));
+        "passwordSecretRef": {"name": "redis", "key": "requirepass"}}}));
     let of = |name: &str| env(&children, name)[0].clone();
     assert_eq!(of("MCP_GATEWAY_SERVER_UID")["value"], "uid-of-main");
     assert_eq!(of("MCP_GATEWAY_REDIS")["value"], "redis.infra.svc:6380");
     assert_eq!(of("MCP_GATEWAY_REDIS_DATABASE")["value"], "2");
     assert_eq!(of("MCP_GATEWAY_REDIS_TLS")["value"], "true");
+    assert_eq!(of("MCP_GATEWAY_REDIS_PASSWORD_FILE")["value"], "/etc/mcp-redis/password");
+    let items = json!([{"key": "requirepass", "path": "password"}]);
     assert_eq!(
-        of("MCP_GATEWAY_REDIS_PASSWORD")["valueFrom"],
-        json!({"secretKeyRef": {"name": "redis", "key": "password"}})
+        volume(&children, "mcp-redis").unwrap()["secret"],
+        json!({"secretName": "redis", "items": items, "defaultMode": 0o444, "optional": true})
+    );
+    assert_eq!(
+        mount(&children, "/etc/mcp-redis").unwrap(),
+        &json!({"name": "mcp-redis", "mountPath": "/etc/mcp-redis", "readOnly": true})
     );
     let plain = built(json!({"redis": {"serviceName": "redis"}}));
     assert!(env(&plain, "MCP_GATEWAY_REDIS_TLS").is_empty());
-    assert!(env(&plain, "MCP_GATEWAY_REDIS_PASSWORD").is_empty());
+    assert!(env(&plain, "MCP_GATEWAY_REDIS_PASSWORD_FILE").is_empty());
+    assert_eq!((volume(&plain, "mcp-redis"), mount(&plain, "/etc/mcp-redis")), (None, None));
     let without = built(json!({}));
     assert!(
         env(&without, "MCP_GATEWAY_REDIS").is_empty() && env(&without, "MCP_GATEWAY_SERVER_UID").is_empty()
