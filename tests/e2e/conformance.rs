@@ -7,14 +7,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use http::Uri;
-use kube::config::Kubeconfig;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
 use crate::gateway::until_ready;
 use crate::installed::Installed;
+use crate::outside::create_service;
 use crate::support::binary;
 use crate::support::cluster::path;
 use crate::support::manifest::{Manifest, mk_gateway};
@@ -25,30 +24,6 @@ use crate::support::process::Guarded;
 
 /// How often a folder is compared with what was applied of it.
 const LOOK: Duration = Duration::from_millis(50);
-
-/// The address of this machine by which pods reach it: that of the API server.
-fn this_machine(installed: &Installed) -> String {
-    let kubeconfig = Kubeconfig::read_from(installed.kubeconfig()).expect("a kubeconfig");
-    let server = kubeconfig.clusters[0].cluster.as_ref().and_then(|cluster| cluster.server.clone());
-    let server: Uri = server.expect("a server").parse().expect("a URL");
-    server.host().expect("a host").to_owned()
-}
-
-/// Makes a Service whose only endpoint is on this machine.
-async fn create_service(ns: &Namespace, name: &str, at: SocketAddr) {
-    let service = json!({
-        "apiVersion": "v1", "kind": "Service", "metadata": { "name": name },
-        "spec": { "ports": [{ "name": "http", "port": 80 }] },
-    });
-    let slice = json!({
-        "apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "addressType": "IPv4",
-        "metadata": { "name": name, "labels": { "kubernetes.io/service-name": name } },
-        "endpoints": [{ "addresses": [at.ip().to_string()], "conditions": { "ready": true } }],
-        "ports": [{ "name": "http", "port": at.port() }],
-    });
-    let both = json!({ "apiVersion": "v1", "kind": "List", "items": [service, slice] });
-    ns.kubectl(&["apply", "-f", "-"], &both.to_string()).await.ok();
-}
 
 fn manifests(folder: &Path) -> BTreeSet<PathBuf> {
     let files = fs::read_dir(folder).expect("a folder").flatten().map(|entry| entry.path());
@@ -93,18 +68,17 @@ async fn relay(listener: TcpListener, to: SocketAddr) -> ! {
 async fn three_replicas_with_redis_do_what_the_protocol_asks() {
     let installed = Installed::shared().await;
     let ns = installed.namespace("conformance").await;
-    let machine = this_machine(&installed);
     ns.kubectl(&["apply", "-f", &path("config/redis/redis.yaml").display().to_string()], "").await.ok();
 
     let folder = tempfile::tempdir().expect("a folder");
     for file in manifests(&path("tests/conformance/objects")) {
         fs::copy(&file, folder.path().join(file.file_name().expect("a name"))).expect("copy");
     }
-    let at = SocketAddr::new(machine.parse().expect("an address"), free_port().port());
+    let port = free_port().port();
     let mut service = Command::new(binary::of("examples/conformance-service"));
-    service.arg(format!("0.0.0.0:{}", at.port())).arg(folder.path());
+    service.arg(format!("0.0.0.0:{port}")).arg(folder.path());
     let _service = Guarded::start(&service);
-    create_service(&ns, "conformance-service", at).await;
+    create_service(&ns, "conformance-service", port).await;
 
     let objects = manifests(&path("tests/conformance/objects"));
     // As in the file of the server, beside those of what it offers, and with three replicas.
