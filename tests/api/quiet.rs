@@ -35,7 +35,9 @@ async fn settle(ns: &Namespace) {
         .with("/spec/volumes", json!([{ "name": "scratch", "emptyDir": {} }]));
     ns.create(&zeros).await;
     ns.create(&mk_server("down").with("/spec/replicas", 0)).await;
-    ns.create(&mk_gateway("gateway")).await;
+    let password = json!({ "name": "redis", "key": "password" });
+    let redis = json!({ "serviceName": "redis", "passwordSecretRef": password });
+    ns.create(&mk_gateway("gateway").with("/spec/redis", redis)).await;
     for name in ["search", "fetch"] {
         ns.create(&mk_tool(name).for_server("main")).await;
     }
