@@ -15,6 +15,7 @@ use futures::Stream;
 use http::HeaderValue;
 use http::header::USER_AGENT;
 use kube::{Client, Config};
+use mcp_process::shutdown::{Drain, Signal, Timing};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tracing::info;
@@ -25,7 +26,6 @@ use crate::metrics::Metrics;
 use crate::readiness::Readiness;
 use crate::supervise::{Failure, Supervisor, TaskError};
 use crate::telemetry::LogLevel;
-use mcp_process::shutdown::{Drain, Signal, Timing};
 
 /// How long a connection to the API server may take to come about.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);

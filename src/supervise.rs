@@ -11,12 +11,12 @@ use std::future::Future;
 use std::pin::pin;
 
 use futures::{Stream, StreamExt};
+use mcp_process::shutdown::{Drain, Signal, Timing};
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until};
 use tracing::{error, info};
 
 use crate::panic_message;
-use mcp_process::shutdown::{Drain, Signal, Timing};
 
 /// What a task ends with if it fails.
 pub type TaskError = Box<dyn Error + Send + Sync>;

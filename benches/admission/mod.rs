@@ -10,9 +10,9 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use load::Peer;
-use serve::Handler;
 
+use self::load::Peer;
+use self::serve::Handler;
 use crate::measure::{Samples, Seconds, cpu_time, verdict};
 
 const SERVERS: usize = 1_000;

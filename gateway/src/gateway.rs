@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use mcp_process::shutdown::Drain;
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
@@ -15,7 +16,6 @@ use crate::policy::gate::Gate;
 use crate::policy::rate_limit::RateLimits;
 use crate::redis::Redis;
 use crate::upstream::Upstream;
-use mcp_process::shutdown::Drain;
 
 /// What clients may use up. Each has a metric.
 #[derive(Debug, Clone, Copy)]

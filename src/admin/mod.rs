@@ -12,11 +12,11 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Router, middleware};
+use mcp_process::shutdown::Drain;
 
 use crate::metrics::{self, Scrape};
 use crate::readiness::Readiness;
 use crate::telemetry::{InvalidLogFilter, LogFilter, LogLevel};
-use mcp_process::shutdown::Drain;
 
 pub use serve::{Bounds, serve};
 

@@ -9,13 +9,13 @@ use anyhow::{Context, ensure};
 use clap::{Args, ValueEnum};
 use mcp_crds::validate::duration::parse_go_duration;
 use mcp_crds::validate::name;
+use mcp_process::shutdown::{self, Timing};
 use tokio::runtime::Builder;
 
 use crate::lease;
 use crate::operator;
 use crate::runtime::{self, Runtime};
 use crate::telemetry::{self, LogFilter, LogFormat, LogLevel};
-use mcp_process::shutdown::{self, Timing};
 
 /// Where a pod finds the name of its namespace.
 const NAMESPACE_FILE: &str = "/var/run/secrets/kubernetes.io/serviceaccount/namespace";

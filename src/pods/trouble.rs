@@ -1,9 +1,9 @@
 //! Why a server's pods do not come up.
 
-use crate::reconcile::build::INSTALL;
 use mcp_crds::v1alpha1::{MCPServerSpec, ProbeType, Probes};
 
 use super::detail::{fields_for, image_detail, on_one_line, without_pod};
+use crate::reconcile::build::INSTALL;
 
 /// Why pods do not come up, from what Kubernetes says about them.
 ///

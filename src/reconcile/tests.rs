@@ -8,10 +8,10 @@ mod probing;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use cluster::{Call, Cluster, failure, lines, stored};
 use mcp_crds::kind::Kind;
 use serde_json::{Value, json};
 
+use self::cluster::{Call, Cluster, failure, lines, stored};
 use super::fixture::{NOW, at, mk_object, mk_server, mk_tool};
 use super::*;
 use crate::children::ChildKind;

@@ -2,11 +2,11 @@
 
 use std::convert::Infallible;
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::stream;
 use parking_lot::Mutex;
-use std::sync::Arc;
 use tokio::time::sleep;
 
 use super::*;

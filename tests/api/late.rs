@@ -1,12 +1,13 @@
 //! Objects that came past the webhooks: made while no operator was there, judged when it came.
 
+use serde_json::{Value, json};
+
 use crate::support::cluster::{Cluster, Own};
 use crate::support::manifest::{Manifest, mk_prompt, mk_resource, mk_selecting_server, mk_server, mk_tool};
 use crate::support::namespace::Namespace;
 use crate::support::object::{Verb, condition, message};
 use crate::support::operator::{Installation, Operator};
 use crate::support::wait;
-use serde_json::{Value, json};
 
 /// Makes an object whose creation time, which has whole seconds, is after that of another.
 async fn create_after(ns: &Namespace, other: &Value, object: &Value) -> Value {

@@ -56,8 +56,9 @@ fn compare(stored: &Value, written: &Value, path: &Path<'_>, room: &mut usize, f
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use serde_json::json;
+
+    use super::*;
 
     fn warnings(stored: &Value, written: &str) -> Vec<String> {
         let object = json!({

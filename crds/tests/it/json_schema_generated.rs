@@ -2,12 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use crate::support::{assert_agrees, errors, findings, uri};
 use mcp_crds::validate::schema::{self, Dialect};
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 use proptest::sample::select;
 use serde_json::{Map, Value, json};
+
+use crate::support::{assert_agrees, errors, findings, uri};
 
 const SCHEMAS: [&str; 22] = [
     "items",

@@ -3,10 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::support::{assert_agrees, errors, pointer, uri};
 use mcp_crds::field::{FieldError, Reason};
 use mcp_crds::validate::schema::{self, Dialect};
 use serde_json::{Value, json};
+
+use crate::support::{assert_agrees, errors, pointer, uri};
 
 /// The suite's directory; it is fetched once.
 fn suite() -> PathBuf {

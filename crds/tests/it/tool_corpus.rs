@@ -1,12 +1,13 @@
 //! The tools of public MCP servers, as they list them: `hack/corpus/collect-tools.py` says which.
 
-use crate::support::assert_agrees;
 use mcp_crds::default;
 use mcp_crds::field::Findings;
 use mcp_crds::kind::{API_VERSION, Kind};
 use mcp_crds::validate::schema::{self, Dialect};
 use mcp_crds::validate::{Operation, object};
 use serde_json::{Value, json};
+
+use crate::support::assert_agrees;
 
 struct Tool {
     server: String,

@@ -1,7 +1,8 @@
 //! How passes run, side by side and to their end.
 
-use parking_lot::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+
+use parking_lot::Mutex;
 use tokio::sync::{Semaphore, oneshot};
 use tokio::time::sleep;
 

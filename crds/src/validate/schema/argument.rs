@@ -101,8 +101,9 @@ impl<'v> Arguments<'v> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use serde_json::json;
+
+    use super::*;
 
     fn presence(schema: &Value) -> Presence {
         Arguments::of(schema).presence("id")

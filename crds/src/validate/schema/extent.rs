@@ -62,9 +62,10 @@ fn quoted(text: &str) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use proptest::prelude::*;
     use serde_json::json;
+
+    use super::*;
 
     fn nested(depth: usize) -> Value {
         (1..depth).fold(

@@ -309,8 +309,9 @@ fn size(bound: &Value, actual: Option<usize>, holds: impl Fn(u64, u64) -> bool) 
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use serde_json::json;
+
+    use super::*;
 
     fn judge(schema: &Value, instance: &Value) -> Verdict {
         Judge::new(Dialect::of(schema), |reference| schema.pointer(reference.strip_prefix('#')?))

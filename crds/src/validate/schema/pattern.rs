@@ -346,8 +346,9 @@ fn is_plain_escape(c: char) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use proptest::prelude::*;
+
+    use super::*;
 
     fn verdict(pattern: &str) -> Result<(), Flaw> {
         Patterns::default().check(pattern)

@@ -19,9 +19,9 @@ use tokio_util::sync::CancellationToken;
 
 pub(super) use ability::{Abilities, Ability};
 pub(super) use sessions::Missing;
-use sessions::random_text;
 pub use sessions::{Counted, Sessions};
 
+use self::sessions::random_text;
 use super::message::{Id, Params};
 use super::protocol::{LogLevel, Version};
 use crate::redis::{Away, Redis, What};

@@ -16,9 +16,9 @@ use serde::de::DeserializeOwned;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
+use self::log::Tail;
 use crate::name::{ContainerName, Namespace, PodName};
 use crate::refusal::{Attempt, Refusal};
-use log::Tail;
 
 pub use log::Log;
 pub use usage::{ContainerUsage, PodUsage};

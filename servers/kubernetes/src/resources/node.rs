@@ -81,8 +81,9 @@ fn problem(condition: &NodeCondition) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use serde_json::json;
+
+    use super::*;
 
     #[test]
     fn a_node_is_said_in_short() {
