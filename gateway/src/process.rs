@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use futures::StreamExt as _;
 use kube::Client;
-use mcp_process::shutdown::{Drain, signals};
+use mcp_process::shutdown::{Drain, Timing, signals};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -42,15 +42,6 @@ pub(crate) struct Listening {
     pub(crate) address: IpAddr,
     pub(crate) port: u16,
     pub(crate) admin_port: u16,
-}
-
-/// How the process ends.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Timing {
-    /// How long it goes on as before.
-    pub(crate) delay: Duration,
-    /// How long what has begun may then take.
-    pub(crate) timeout: Duration,
 }
 
 /// The process.
@@ -183,7 +174,7 @@ impl Process {
             gateway.tasks.wait().await;
         };
         tokio::select! {
-            finished = timeout(timing.delay + timing.timeout, finish) => {
+            finished = timeout(timing.deadline, finish) => {
                 if finished.is_err() {
                     error!("what had begun did not end in time, and is dropped");
                 }

@@ -7,10 +7,11 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use clap::Args;
 use mcp_crds::validate::duration::parse_go_duration;
+use mcp_process::shutdown::Timing;
 use mcp_redis::{Prefix, Settings};
 
 use crate::gateway::Bounds;
-use crate::process::{Listening, Process, Timing};
+use crate::process::{Listening, Process};
 use crate::redis::{OnFailure, Redis};
 use crate::source::cluster::Source;
 use crate::source::manifests::Manifests;
@@ -186,7 +187,7 @@ pub fn serve(args: ServeArgs) -> anyhow::Result<()> {
 }
 
 async fn run(args: ServeArgs, traces: bool) -> anyhow::Result<()> {
-    let timing = Timing { delay: args.drain_delay, timeout: args.drain_timeout };
+    let timing = Timing { delay: args.drain_delay, deadline: args.drain_delay + args.drain_timeout };
     let listening = |address: IpAddr, port: u16| Listening {
         address: args.address.unwrap_or(address),
         port: args.port.unwrap_or(port),
