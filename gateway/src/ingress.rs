@@ -16,6 +16,7 @@ use hyper::body::Incoming;
 use tokio::time::{Instant, timeout};
 
 use crate::body::Passed;
+use crate::catalog::Catalog;
 use crate::cors;
 use crate::gateway::Gateway;
 use crate::upstream::Failure;
@@ -36,11 +37,7 @@ const HOP_BY_HOP: [HeaderName; 8] = [
 const PRIVATE: [HeaderName; 3] = [header::AUTHORIZATION, header::COOKIE, header::HOST];
 
 /// Answers a request for an operation, which is looked up by `path`.
-pub async fn proxy(gateway: Arc<Gateway>, path: &str, request: Request) -> Response {
-    let Some(catalog) = gateway.live.get() else {
-        return (StatusCode::SERVICE_UNAVAILABLE, "the server has not loaded its catalog yet\n")
-            .into_response();
-    };
+pub async fn proxy(gateway: Arc<Gateway>, catalog: &Catalog, path: &str, request: Request) -> Response {
     let (route, values) = match catalog.route(request.method(), path) {
         Ok(found) => found,
         Err(others) if others.is_empty() => return (StatusCode::NOT_FOUND, "not found\n").into_response(),

@@ -48,17 +48,17 @@ async fn route(gateway: Arc<Gateway>, local: Option<IpAddr>, request: Request) -
         Ok(origin) => origin.cloned(),
         Err(refusal) => return refusal,
     };
-    let mut response = route_to(gateway, &catalog, request).await;
+    let mut response = route_to(gateway, catalog, request).await;
     if let Some(origin) = origin {
         cors::allow(response.headers_mut(), origin);
     }
     response
 }
 
-async fn route_to(gateway: Arc<Gateway>, catalog: &Catalog, request: Request) -> Response {
+async fn route_to(gateway: Arc<Gateway>, catalog: Arc<Catalog>, request: Request) -> Response {
     match Place::of(&catalog.server, request.uri().path()) {
         Place::Endpoint => match *request.method() {
-            Method::POST => mcp::post(gateway, request).await,
+            Method::POST => mcp::post(gateway, catalog, request).await,
             Method::GET => mcp::get(&gateway, request.headers()).await,
             Method::DELETE => mcp::delete(&gateway, request.headers()).await,
             Method::OPTIONS if cors::is_preflight(&request) => {
@@ -68,7 +68,7 @@ async fn route_to(gateway: Arc<Gateway>, catalog: &Catalog, request: Request) ->
         },
         Place::Operation(path) => {
             let path = path.to_owned();
-            ingress::proxy(gateway, &path, request).await
+            ingress::proxy(gateway, &catalog, &path, request).await
         }
     }
 }

@@ -80,15 +80,6 @@ impl Context {
         Object::new().string("jsonrpc", "2.0").raw("id", self.id.as_json()).raw("result", result).finish()
     }
 
-    /// The response with an error, as a message.
-    pub(super) fn error_response(&self, error: &RpcError) -> String {
-        Object::new()
-            .string("jsonrpc", "2.0")
-            .raw("id", self.id.as_json())
-            .raw("error", &error.text())
-            .finish()
-    }
-
     /// When a call must be over that begins now.
     pub(super) fn time_of(&self, own: Option<Duration>) -> Duration {
         own.unwrap_or_else(|| Duration::from_millis(self.catalog.server.request_timeout_ms))

@@ -204,13 +204,13 @@ impl Conversation {
                 Stage::Ended(outcome) => {
                     let message = match outcome.render(&self.context) {
                         Ok(result) => self.context.response(&result),
-                        Err(error) => self.context.error_response(&error),
+                        Err(error) => error.response(Some(&self.context.id)),
                     };
                     self.stage = Stage::Over;
                     return Some(message);
                 }
                 Stage::Refused(error) => {
-                    let message = self.context.error_response(error);
+                    let message = error.response(Some(&self.context.id));
                     self.stage = Stage::Over;
                     return Some(message);
                 }

@@ -4,6 +4,7 @@ use http::StatusCode;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::message::Id;
 use super::protocol::{Generation, Version};
 use crate::json::{Object, array, string};
 use crate::redis::Away;
@@ -129,6 +130,16 @@ impl RpcError {
             (HEADER_MISMATCH | MISSING_CAPABILITY | UNSUPPORTED_VERSION, _) => StatusCode::BAD_REQUEST,
             _ => StatusCode::OK,
         }
+    }
+
+    /// The response that carries it, as a message. It has no `id` where that of the request is not known.
+    pub(super) fn response(&self, id: Option<&Id>) -> String {
+        let mut message = Object::new();
+        message.string("jsonrpc", "2.0");
+        if let Some(id) = id {
+            message.raw("id", id.as_json());
+        }
+        message.raw("error", &self.text()).finish()
     }
 
     /// The error object.

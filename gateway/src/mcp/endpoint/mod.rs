@@ -17,7 +17,7 @@ use tracing::Span;
 use self::legacy::{end_session, session};
 use self::methods::{dispatch, known_method};
 use self::negotiation::{Accepts, accepts, decide, said, said_version};
-use self::response::{busy, method_not_allowed, not_ready, refusal, respond};
+use self::response::{busy, method_not_allowed, refusal, respond};
 use super::calls::Context;
 use super::message::{Body, Id, Message, Meta, Params, meta};
 use super::protocol::{Generation, Version};
@@ -30,14 +30,13 @@ use crate::policy::gate::Ticket;
 use crate::telemetry;
 
 /// Answers `POST`: one message, or several in 2025-03-26.
-pub async fn post(gateway: Arc<Gateway>, request: Request) -> Response {
+pub async fn post(gateway: Arc<Gateway>, catalog: Arc<Catalog>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let begun = Instant::now();
     let accepts = match Accepts::of(&parts.headers) {
         Ok(accepts) => accepts,
         Err(refusal) => return refusal.into_response(),
     };
-    let Some(catalog) = gateway.live.get() else { return not_ready() };
     let body = match collect(body, &gateway.bounds, &gateway.bodies).await {
         Ok(body) => body,
         Err(error) => {
@@ -51,18 +50,8 @@ pub async fn post(gateway: Arc<Gateway>, request: Request) -> Response {
     };
     let exchange = Exchange { gateway, catalog, headers: Arc::new(parts.headers), accepts, ticket };
     let (method, generation, response) = exchange.answer(&body).await;
-    exchange_metrics(&exchange.gateway, method, generation, &response, begun);
+    exchange.gateway.metrics.answered(method, generation, response.status(), begun.elapsed());
     response
-}
-
-fn exchange_metrics(
-    gateway: &Gateway,
-    method: &'static str,
-    generation: Generation,
-    response: &Response,
-    begun: Instant,
-) {
-    gateway.metrics.answered(method, generation, response.status(), begun.elapsed());
 }
 
 /// Answers `GET`: the stream of a legacy session.

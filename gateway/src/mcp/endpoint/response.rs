@@ -10,15 +10,10 @@ use super::super::message::Id;
 use super::super::protocol::Generation;
 use super::super::{RpcError, events};
 use crate::chunks::Chunks;
-use crate::json::Object;
 use crate::policy::gate::Ticket;
 
 pub(super) fn method_not_allowed() -> Response {
     (StatusCode::METHOD_NOT_ALLOWED, [(header::ALLOW, "POST")]).into_response()
-}
-
-pub(super) fn not_ready() -> Response {
-    busy("the server has not loaded its catalog yet")
 }
 
 pub(super) fn busy(sentence: &str) -> Response {
@@ -67,7 +62,7 @@ impl Responses {
 
     pub(super) fn error(&mut self, error: &RpcError, id: Option<&Id>) {
         self.separate();
-        self.0.push(error_text(error, id).into());
+        self.0.push(error.response(id).into());
     }
 
     fn separate(&mut self) {
@@ -85,17 +80,8 @@ impl IntoResponse for Responses {
     }
 }
 
-fn error_text(error: &RpcError, id: Option<&Id>) -> String {
-    let mut message = Object::new();
-    message.string("jsonrpc", "2.0");
-    if let Some(id) = id {
-        message.raw("id", id.as_json());
-    }
-    message.raw("error", &error.text()).finish()
-}
-
 pub(super) fn refusal(error: &RpcError, id: Option<&Id>, generation: Generation) -> Response {
-    json(error.status(generation), Chunks::from(Bytes::from(error_text(error, id))))
+    json(error.status(generation), Chunks::from(Bytes::from(error.response(id))))
 }
 
 fn json<P>(status: StatusCode, body: Chunks<P>) -> Response
