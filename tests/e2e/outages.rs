@@ -8,48 +8,70 @@ use std::time::Duration;
 
 use serde_json::json;
 use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
 
 use crate::installed::Installed;
-use crate::running::{addresses, mk_running, uids, until_answers, until_pods};
-use crate::support::endpoints::get;
+use crate::running::{addresses, answers, mk_running, uids, until_answers, until_pods};
 use crate::support::manifest::Manifest;
 use crate::support::namespace::Namespace;
 use crate::support::wait;
 
-/// Requests to each of some addresses, one after the other, of which none may fail.
+/// How long whoever asks waits for an answer.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long one connection through a Service's address is tried. One that begins while kube-proxy writes its rules anew may be
+/// for nobody for as long as it is tried, and the next one fares better.
+const TRY: Duration = Duration::from_secs(2);
+
+/// Requests to some addresses, to each one after the other, of which all have to be answered.
+#[derive(Default)]
 struct Requests {
-    answered: Arc<AtomicUsize>,
+    answered: Vec<(SocketAddr, Arc<AtomicUsize>)>,
     sending: JoinSet<String>,
 }
 
 impl Requests {
-    fn to(addresses: Vec<SocketAddr>) -> Self {
+    /// Sends them to an address, where `ask` says how one of them is answered.
+    fn send<F>(&mut self, address: SocketAddr, ask: impl Fn(SocketAddr) -> F + Send + 'static)
+    where
+        F: Future<Output = Result<(), String>> + Send,
+    {
         let answered = Arc::new(AtomicUsize::new(0));
-        let mut sending = JoinSet::new();
-        for address in addresses {
-            let counted = Arc::clone(&answered);
-            sending.spawn(async move {
-                loop {
-                    match tokio::time::timeout(Duration::from_secs(10), get(address, "/ready")).await {
-                        Ok(Ok((200, _))) => counted.fetch_add(1, Ordering::Relaxed),
-                        other => {
-                            return format!("{address} after {}: {other:?}", counted.load(Ordering::Relaxed));
-                        }
-                    };
-                    // Each has a connection of its own, and this machine has ports for two minutes of these.
-                    tokio::time::sleep(Duration::from_millis(20)).await;
+        self.answered.push((address, Arc::clone(&answered)));
+        self.sending.spawn(async move {
+            loop {
+                if let Err(seen) = ask(address).await {
+                    return format!("{address} after {}: {seen}", answered.load(Ordering::Relaxed));
                 }
-            });
-        }
-        Self { answered, sending }
+                answered.fetch_add(1, Ordering::Relaxed);
+                // Each has a connection of its own, and this machine has ports for two minutes of these.
+                sleep(Duration::from_millis(20)).await;
+            }
+        });
     }
 
     fn assert_all_answered(mut self) {
         if let Some(failed) = self.sending.try_join_next() {
             panic!("a request was not answered: {failed:?}");
         }
-        assert!(self.answered.load(Ordering::Relaxed) > 0, "none was sent");
+        println!("answered: {:?}", self.answered);
+        for (address, answered) in &self.answered {
+            assert!(answered.load(Ordering::Relaxed) > 0, "none was sent to {address}");
+        }
     }
+}
+
+/// Asks through a Service, as clients do who try again.
+async fn answered_in_the_end(address: SocketAddr) -> Result<(), String> {
+    let mut seen = "nothing".to_owned();
+    let asking = async {
+        while let Err(other) = answers(address, TRY).await {
+            seen = other;
+            sleep(Duration::from_millis(50)).await;
+        }
+    };
+    let asked = timeout(PATIENCE, asking).await;
+    asked.map_err(|_| format!("not within {PATIENCE:?}; last seen: {seen}"))
 }
 
 /// A change of the server takes effect, and a new one comes up.
@@ -80,8 +102,12 @@ async fn pods_go_on_serving_through_every_outage_and_everything_settles_after() 
     let address = ns.address("weather").await;
     until_answers(address).await;
     let before = uids(&ns, "weather").await;
-    // The pods themselves: what stands between them and a Service's address is not theirs to keep up.
-    let requests = Requests::to(addresses(&ns, "weather").await);
+    let mut requests = Requests::default();
+    // The pods themselves at the first try: what stands between them and a Service's address is not theirs to keep up.
+    for pod in addresses(&ns, "weather").await {
+        requests.send(pod, |pod| answers(pod, PATIENCE));
+    }
+    requests.send(address, answered_in_the_end);
 
     // The operator, both pods at once and without a word.
     let operator = installed.operator().await;
@@ -94,7 +120,7 @@ async fn pods_go_on_serving_through_every_outage_and_everything_settles_after() 
     until_all_works(&ns, "kubelet-restarted").await;
 
     installed.tell("stop-apiserver").await;
-    tokio::time::sleep(Duration::from_secs(60)).await;
+    sleep(Duration::from_secs(60)).await;
     installed.tell("start-apiserver").await;
     installed.until_ready().await;
     until_all_works(&ns, "api-server-away").await;

@@ -93,18 +93,24 @@ pub(crate) async fn until_reason(ns: &Namespace, server: &str, ready: &str, reas
     .await
 }
 
+/// Asks once whether a server is ready, and waits so long for the answer.
+///
+/// # Errors
+/// What happened otherwise.
+pub(crate) async fn answers(address: SocketAddr, patience: Duration) -> Result<(), String> {
+    match tokio::time::timeout(patience, get(address, "/ready")).await {
+        Ok(Ok((200, _))) => Ok(()),
+        other => Err(format!("{other:?}")),
+    }
+}
+
 /// Waits until a server answers through its Service.
 ///
 /// # Panics
 /// Where it does not.
 pub(crate) async fn until_answers(address: SocketAddr) {
-    wait::until(format_args!("{address} answers"), async || {
-        match tokio::time::timeout(Duration::from_secs(5), get(address, "/ready")).await {
-            Ok(Ok((200, _))) => Ok(()),
-            other => Err(format!("{other:?}")),
-        }
-    })
-    .await;
+    wait::until(format_args!("{address} answers"), async || answers(address, Duration::from_secs(5)).await)
+        .await;
 }
 
 /// Sends a signal to the processes of a pod. A stopped one goes on accepting connections, as the kernel does that, and
