@@ -96,7 +96,7 @@ async fn after_any_changes_the_catalogs_and_two_gateways_say_what_the_objects_sa
 }
 
 #[tokio::test]
-async fn a_change_is_listed_in_under_a_second() {
+async fn every_change_of_a_tool_is_listed_by_the_gateway_that_runs() {
     let cluster = Shared::get().await;
     let ns = cluster.namespace("live").await;
     ns.create(&mk_gateway("main")).await;
