@@ -7,23 +7,17 @@
 #   catalog   10,000 tools: loading them, and what a caller sees of it
 #   soak      memory under ten minutes of load, while the catalog changes
 # Needs wrk, redis-server and two cores: the server has core 0, all else core 1.
-set -euo pipefail
-cd "$(dirname "$0")/.."
+source "$(dirname "${BASH_SOURCE[0]}")/bench.bash"
 
-parts=("$@")
-if ((${#parts[@]} == 0)); then
-	parts=(calls lists sessions memory catalog soak)
-fi
+measure() {
+	case $1 in
+	soak) "$binary" soak 10 ;;
+	*) "$binary" "$1" ;;
+	esac
+}
+
+(($# > 0)) || set -- calls lists sessions memory catalog soak
 ulimit -n 30000 2>/dev/null || ulimit -n "$(ulimit -Hn)"
 
 binary=$(hack/build.sh bench mcp-gateway)
-
-printf '# %s, %s cores, load %s\n' "$(git describe --always --dirty 2>/dev/null || echo 'no commit')" \
-	"$(nproc)" "$(cut -d ' ' -f 1-3 /proc/loadavg)"
-for part in "${parts[@]}"; do
-	printf '\n## %s\n\n' "$part"
-	case $part in
-	soak) "$binary" soak 10 ;;
-	*) "$binary" "$part" ;;
-	esac
-done
+report "$@"

@@ -7,8 +7,7 @@
 #   creation      what both webhooks add to a creation through a real API server
 #   servers       what a thousand servers cost: time, requests, CPU time and memory
 #   memory        what the operator holds, up to 1,000 servers and 10,000 tools; takes some minutes
-set -euo pipefail
-cd "$(dirname "$0")/.."
+source "$(dirname "${BASH_SOURCE[0]}")/bench.bash"
 
 # What callgrind counts for a command, in instructions.
 count() {
@@ -43,19 +42,9 @@ instructions() {
 	"$binary" requests
 }
 
-parts=("$@")
-if ((${#parts[@]} == 0)); then
-	parts=(rules growth admission instructions creation servers memory)
-fi
-
-binary=$(hack/build.sh bench mcp-operator)
-
-printf '# %s, %s cores, load %s\n' "$(git describe --always --dirty 2>/dev/null || echo 'no commit')" \
-	"$(nproc)" "$(cut -d ' ' -f 1-3 /proc/loadavg)"
-for part in "${parts[@]}"; do
-	printf '\n## %s\n\n' "$part"
-	case $part in
-	rules | growth | creation | servers | memory) "$binary" "$part" ;;
+measure() {
+	case $1 in
+	rules | growth | creation | servers | memory) "$binary" "$1" ;;
 	# The load keeps off the server's core.
 	admission) taskset -c "1-$(($(nproc --all) - 1))" "$binary" admission ;;
 	instructions) instructions ;;
@@ -64,4 +53,8 @@ for part in "${parts[@]}"; do
 		exit 2
 		;;
 	esac
-done
+}
+
+(($# > 0)) || set -- rules growth admission instructions creation servers memory
+binary=$(hack/build.sh bench mcp-operator)
+report "$@"

@@ -78,19 +78,4 @@ next_steps() {
 	END
 }
 
-verb=${1:-}
-shift || true
-case $verb in
-build) build ;;
-up)
-	up "$(build)" cluster
-	next_steps
-	;;
-down) down ;;
-kubectl) kubectl "$@" ;;
-help | -h | --help) usage ;;
-*)
-	usage >&2
-	exit 2
-	;;
-esac
+run_verb cluster "$@"

@@ -13,6 +13,10 @@ usage() {
 	END
 }
 
+build() {
+	build_kubernetes
+}
+
 next_steps() {
 	cat <<-END
 		next:
@@ -23,19 +27,4 @@ next_steps() {
 	END
 }
 
-verb=${1:-}
-shift || true
-case $verb in
-build) build_kubernetes ;;
-up)
-	up "$(build_kubernetes)" control-plane
-	next_steps
-	;;
-down) down ;;
-kubectl) kubectl "$@" ;;
-help | -h | --help) usage ;;
-*)
-	usage >&2
-	exit 2
-	;;
-esac
+run_verb control-plane "$@"

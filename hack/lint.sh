@@ -4,7 +4,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 cargo fmt --all --check
 cargo clippy --quiet --workspace --all-targets -- -D warnings
-for script in hack/*.sh hack/local-cluster/*.bash tests/clients/*.{sh,bash} .ci/run; do
+for script in hack/*.{sh,bash} hack/local-cluster/*.bash tests/clients/*.{sh,bash} .ci/run; do
 	bash -n "$script"
 done
 unformatted=$(gofmt -l hack)

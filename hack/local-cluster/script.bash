@@ -1,4 +1,4 @@
-# What control-plane.sh and cluster.sh share: building what runs, and keeping one of them in the background.
+# What control-plane.sh and cluster.sh share: building what runs, keeping one of them in the background, and their verbs.
 # shellcheck shell=bash
 set -euo pipefail
 shopt -s inherit_errexit
@@ -219,4 +219,25 @@ kubectl() {
 		fail "none is running: start one with 'make control-plane' or 'make cluster'"
 	}
 	with_kubectl "$(build_kubernetes)" "$@"
+}
+
+# Does what a verb says, with the script's own `usage`, `build` and `next_steps`: run_verb cluster|control-plane VERB...
+run_verb() {
+	local kind=$1 verb=${2:-}
+	shift
+	shift || true
+	case $verb in
+	build) build ;;
+	up)
+		up "$(build)" "$kind"
+		next_steps
+		;;
+	down) down ;;
+	kubectl) kubectl "$@" ;;
+	help | -h | --help) usage ;;
+	*)
+		usage >&2
+		exit 2
+		;;
+	esac
 }
