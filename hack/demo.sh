@@ -32,6 +32,7 @@ kubectl() {
 
 # What the manifests' users would bring. In the demo it is the sample server too.
 readonly brought=(docker.io/library/ollama-mcp:latest docker.io/your-registry/mcp-k8s-server:v1.0.0)
+stand_ins="the sample server for ${brought[0]#docker.io/library/} and ${brought[1]#docker.io/}"
 version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 readonly version
 readonly cluster_name=${CLUSTER_NAME:-mcp-operator}
@@ -90,6 +91,7 @@ if command -v kind >/dev/null && docker info >/dev/null 2>&1; then
 	}
 else
 	readonly where=local
+	stand_ins+=", this machine's redis-server for redis:7"
 	build() {
 		hack/cluster.sh build &
 		local building=$!
@@ -154,6 +156,7 @@ show hack/deploy.sh up
 show kubectl get pods --namespace mcp-operator-system
 
 step "Applying the samples, unchanged"
+echo "Stand-ins for images that cannot be had here: $stand_ins"
 kubectl create namespace mcp-system --dry-run=client --output yaml | kubectl apply --filename - >"$log"
 show kubectl apply -f config/samples/seeds
 step "Applying a server with its tools, prompts and resources"
