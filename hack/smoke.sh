@@ -16,11 +16,13 @@ fail() {
 
 leave_nothing() {
 	kubectl delete --ignore-not-found --filename config/samples/seeds >/dev/null
+	kubectl delete --ignore-not-found --kustomize config/samples >/dev/null
 	kubectl delete --ignore-not-found namespace mcp-system >/dev/null
 }
 
 kubectl create namespace mcp-system --dry-run=client --output yaml | kubectl apply --filename -
 trap leave_nothing EXIT
+kubectl apply --kustomize config/redis
 kubectl apply --filename config/samples/seeds
 kubectl apply --kustomize config/samples
 

@@ -31,8 +31,8 @@ const GATEWAYS: [(&str, u64); 2] = [("main", 2), ("full", 3)];
 /// The longest that images take to run on a busy machine.
 const BOUND: Duration = Duration::from_secs(180);
 
-/// The other samples' servers that run an image over HTTP.
-const SAMPLES: [&str; 2] = ["cluster-tools", "probed"];
+/// The other samples' servers that speak HTTP, with all that they need.
+const SAMPLES: [&str; 4] = ["cluster-tools", "library", "probed", "public"];
 
 async fn until_ready(namespace: &Namespace, server: &str) -> Value {
     wait::within(BOUND, format_args!("{}/{server} is ready", namespace.name), async || {
@@ -68,6 +68,7 @@ async fn the_seeds_and_the_samples_are_applied_unchanged_and_used_by_the_officia
     let seeds = path(SEEDS).display().to_string();
     let applied = installed.kubectl(&["apply", "--filename", &seeds], "").await.ok();
     assert!(applied.lines().all(|line| line.ends_with(" created")), "{applied}");
+    installed.apply("config/redis").await;
     installed.apply("config/samples").await;
 
     for (namespace, name, pods, _) in SERVERS {
@@ -140,11 +141,13 @@ async fn the_seeds_and_the_samples_are_applied_unchanged_and_used_by_the_officia
 
     default.kubectl(&["delete", "rolebinding", "viewer"], "").await.ok();
     installed.kubectl(&["delete", "--filename", &seeds], "").await.ok();
+    let samples = path("config/samples").display().to_string();
+    installed.kubectl(&["delete", "--kustomize", &samples], "").await.ok();
     // The operator has found their Redis where their pods have.
     let held = system.list("Event").await.into_iter().find(|event| event["reason"] == "KeysNotRemoved");
     assert_eq!(held, None);
-    let samples = path("config/samples").display().to_string();
-    installed.kubectl(&["delete", "--kustomize", &samples], "").await.ok();
+    let redis = path("config/redis").display().to_string();
+    installed.kubectl(&["delete", "--kustomize", &redis], "").await.ok();
     wait::until("nothing is left of the servers", async || {
         let left = [default.list("Deployment").await, system.list("Deployment").await].concat();
         if left.is_empty() { Ok(()) } else { Err(format!("{} Deployments", left.len())) }
