@@ -73,7 +73,7 @@ pub async fn proxy(gateway: Arc<Gateway>, catalog: &Catalog, path: &str, request
     match gateway.upstream.pass(&route.target, outgoing, &mut passing, timeout).await {
         Err(failure) => match passing.wrong() {
             Some(error) => {
-                gateway.metrics.refused(error.bound());
+                gateway.metrics.refused_body(error);
                 error.into_response()
             }
             None => failed(&gateway, &failure),

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::StatusCode;
+use mcp_process::body::BodyError;
 use prometheus_client::encoding::{EncodeLabelSet, text};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -95,6 +96,14 @@ impl Metrics {
     /// A bound was met.
     pub(crate) fn refused(&self, bound: &'static str) {
         self.refused.get_or_create(&BoundLabel { bound }).inc();
+    }
+
+    /// A body was not read.
+    pub(crate) fn refused_body(&self, error: BodyError) {
+        self.refused(match error {
+            BodyError::NoRoom => "bodies",
+            BodyError::TooLarge(_) | BodyError::TooSlow | BodyError::Broken => "body",
+        });
     }
 
     /// A tool's rate limit was met.

@@ -11,6 +11,7 @@ use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
+use mcp_process::body::collect;
 use tokio::time::Instant;
 use tracing::Span;
 
@@ -23,7 +24,6 @@ use super::message::{Body, Id, Message, Meta, Params, meta};
 use super::protocol::{Generation, Version};
 use super::session::Session;
 use super::{RpcError, events, header as mirrored, subscriptions};
-use crate::body::collect;
 use crate::catalog::Catalog;
 use crate::gateway::Gateway;
 use crate::policy::gate::Ticket;
@@ -37,10 +37,11 @@ pub async fn post(gateway: Arc<Gateway>, catalog: Arc<Catalog>, request: Request
         Ok(accepts) => accepts,
         Err(refusal) => return refusal.into_response(),
     };
-    let body = match collect(body, &gateway.bounds, &gateway.bodies).await {
+    let bounds = &gateway.bounds;
+    let body = match collect(body, bounds.body_bytes, bounds.body_time, &gateway.bodies).await {
         Ok(body) => body,
         Err(error) => {
-            gateway.metrics.refused(error.bound());
+            gateway.metrics.refused_body(error);
             return error.into_response();
         }
     };

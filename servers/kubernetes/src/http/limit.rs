@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::{Body, Bytes};
+use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use http_body_util::BodyExt as _;
-use tokio::sync::{Semaphore, SemaphorePermit};
+use mcp_process::body::collect;
+use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use super::MOST_BODY_BYTES;
@@ -41,10 +41,9 @@ impl Limit {
 /// of it has arrived: who sends slowly takes nobody's place.
 pub(super) async fn limit(State(limit): State<Limit>, request: Request, next: Next) -> Response {
     let (parts, body) = request.into_parts();
-    let body = match timeout(BODY_TIME, arrived(body, &limit.room)).await {
-        Ok(Ok(body)) => body,
-        Ok(Err(refusal)) => return refusal,
-        Err(_) => return (StatusCode::REQUEST_TIMEOUT, "the body took too long\n").into_response(),
+    let body = match collect(body, MOST_BODY_BYTES, BODY_TIME, &limit.room).await {
+        Ok(body) => body,
+        Err(error) => return error.into_response(),
     };
     let Ok(_place) = limit.places.try_acquire() else { return busy() };
     let request = Request::from_parts(parts, Body::from(body));
@@ -52,26 +51,6 @@ pub(super) async fn limit(State(limit): State<Limit>, request: Request, next: Ne
         Ok(response) => response,
         Err(_) => (StatusCode::GATEWAY_TIMEOUT, "the request took too long\n").into_response(),
     }
-}
-
-async fn arrived(mut body: Body, room: &Semaphore) -> Result<Bytes, Response> {
-    let mut held: Option<SemaphorePermit<'_>> = None;
-    let mut whole = Vec::new();
-    while let Some(frame) = body.frame().await {
-        let broken = |_| (StatusCode::BAD_REQUEST, "the body broke off\n").into_response();
-        let Ok(data) = frame.map_err(broken)?.into_data() else { continue };
-        if whole.len() + data.len() > MOST_BODY_BYTES {
-            return Err((StatusCode::PAYLOAD_TOO_LARGE, "the body is longer than 1 MiB\n").into_response());
-        }
-        let bytes = u32::try_from(data.len()).map_err(|_| busy())?;
-        let more = room.try_acquire_many(bytes).map_err(|_| busy())?;
-        match &mut held {
-            Some(held) => held.merge(more),
-            None => held = Some(more),
-        }
-        whole.extend_from_slice(&data);
-    }
-    Ok(whole.into())
 }
 
 fn busy() -> Response {
