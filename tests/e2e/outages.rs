@@ -6,9 +6,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use k8s_openapi::api::discovery::v1::EndpointSlice;
+use kube::Api;
+use kube::api::ListParams;
 use serde_json::json;
 use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::installed::Installed;
 use crate::running::{addresses, answers, mk_running, uids, until_answers, until_pods};
@@ -32,7 +35,7 @@ struct Requests {
 
 impl Requests {
     /// Sends them to an address, where `ask` says how one of them is answered.
-    fn send<F>(&mut self, address: SocketAddr, ask: impl Fn(SocketAddr) -> F + Send + 'static)
+    fn send<F>(&mut self, address: SocketAddr, ask: impl Fn() -> F + Send + 'static)
     where
         F: Future<Output = Result<(), String>> + Send,
     {
@@ -40,7 +43,7 @@ impl Requests {
         self.answered.push((address, Arc::clone(&answered)));
         self.sending.spawn(async move {
             loop {
-                if let Err(seen) = ask(address).await {
+                if let Err(seen) = ask().await {
                     return format!("{address} after {}: {seen}", answered.load(Ordering::Relaxed));
                 }
                 answered.fetch_add(1, Ordering::Relaxed);
@@ -61,17 +64,45 @@ impl Requests {
     }
 }
 
-/// Asks through a Service, as clients do who try again.
-async fn answered_in_the_end(address: SocketAddr) -> Result<(), String> {
-    let mut seen = "nothing".to_owned();
-    let asking = async {
-        while let Err(other) = answers(address, TRY).await {
-            seen = other;
+/// A Service, as its clients meet it.
+#[derive(Clone)]
+struct Service {
+    name: &'static str,
+    address: SocketAddr,
+    slices: Api<EndpointSlice>,
+}
+
+impl Service {
+    async fn of(ns: &Namespace, name: &'static str) -> Self {
+        let slices = Api::namespaced(ns.cluster.client().await, &ns.name);
+        Self { name, address: ns.address(name).await, slices }
+    }
+
+    /// Asks as clients do who try again.
+    async fn answers_in_the_end(self) -> Result<(), String> {
+        let mut since = Instant::now();
+        loop {
+            let left = PATIENCE.saturating_sub(since.elapsed());
+            match answers(self.address, TRY.min(left)).await {
+                Ok(()) => return Ok(()),
+                Err(_) if self.has_nobody().await => since = Instant::now(),
+                Err(seen) if left.is_zero() => {
+                    return Err(format!("not within {PATIENCE:?}; last seen: {seen}"));
+                }
+                Err(_) => {}
+            }
             sleep(Duration::from_millis(50)).await;
         }
-    };
-    let asked = timeout(PATIENCE, asking).await;
-    asked.map_err(|_| format!("not within {PATIENCE:?}; last seen: {seen}"))
+    }
+
+    /// Whether Kubernetes itself leads to nobody. It takes the pods of a node of which it has not heard for long out of their
+    /// Services, also where nobody could tell it anything, and the kubelet puts them back.
+    async fn has_nobody(&self) -> bool {
+        let of_this = ListParams::default().labels(&format!("kubernetes.io/service-name={}", self.name));
+        let Ok(Ok(slices)) = timeout(TRY, self.slices.list(&of_this)).await else { return false };
+        let mut endpoints = slices.iter().flat_map(|slice| slice.endpoints.iter());
+        !endpoints.any(|endpoint| endpoint.conditions.as_ref().is_some_and(|it| it.ready == Some(true)))
+    }
 }
 
 /// A change of the server takes effect, and a new one comes up.
@@ -105,9 +136,10 @@ async fn pods_go_on_serving_through_every_outage_and_everything_settles_after() 
     let mut requests = Requests::default();
     // The pods themselves at the first try: what stands between them and a Service's address is not theirs to keep up.
     for pod in addresses(&ns, "weather").await {
-        requests.send(pod, |pod| answers(pod, PATIENCE));
+        requests.send(pod, move || answers(pod, PATIENCE));
     }
-    requests.send(address, answered_in_the_end);
+    let service = Service::of(&ns, "weather").await;
+    requests.send(address, move || service.clone().answers_in_the_end());
 
     // The operator, both pods at once and without a word.
     let operator = installed.operator().await;
