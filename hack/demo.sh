@@ -158,7 +158,7 @@ show kubectl get pods --namespace mcp-operator-system
 step "Applying the samples, unchanged"
 echo "Stand-ins for images that cannot be had here: $stand_ins"
 kubectl create namespace mcp-system --dry-run=client --output yaml | kubectl apply --filename - >"$log"
-show kubectl apply -k config/redis
+show kubectl apply -k config/samples/redis
 show kubectl apply -f config/samples/seeds
 step "Applying a server with its tools, prompts and resources"
 show kubectl apply -k config/samples

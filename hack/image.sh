@@ -19,7 +19,7 @@ usage() {
 		  build [NAME...]   make target/images/NAME.tar, of all images or those named
 		  stand-in IMAGE... make target/images/stand-in.tar: the sample server under these full names, for manifests whose
 		                    images are their users' own
-		  redis             make target/images/redis.tar: this machine's redis-server, under the name that config/redis has
+		  redis             make target/images/redis.tar: this machine's redis-server, under the name that config/samples/redis has
 		  load [FILE...]    load these files, or those that build made, into the local cluster or a kind cluster
 		  list              name them
 	END

@@ -22,7 +22,7 @@ leave_nothing() {
 
 kubectl create namespace mcp-system --dry-run=client --output yaml | kubectl apply --filename -
 trap leave_nothing EXIT
-kubectl apply --kustomize config/redis
+kubectl apply --kustomize config/samples/redis
 kubectl apply --filename config/samples/seeds
 kubectl apply --kustomize config/samples
 

@@ -109,7 +109,7 @@ async fn until_redis(ns: &Namespace, server: &str, expected: (&str, &str)) {
 
 /// Makes the Redis of the manifests, and waits until it answers; gives its address.
 async fn mk_redis(ns: &Namespace) -> SocketAddr {
-    let manifest = path("config/redis/redis.yaml").display().to_string();
+    let manifest = path("config/samples/redis/redis.yaml").display().to_string();
     ns.kubectl(&["apply", "-f", &manifest], "").await.ok();
     let address = ns.address("mcp-redis").await;
     wait::within(PODS, "redis answers", async || {

@@ -68,7 +68,7 @@ async fn the_seeds_and_the_samples_are_applied_unchanged_and_used_by_the_officia
     let seeds = path(SEEDS).display().to_string();
     let applied = installed.kubectl(&["apply", "--filename", &seeds], "").await.ok();
     assert!(applied.lines().all(|line| line.ends_with(" created")), "{applied}");
-    installed.apply("config/redis").await;
+    installed.apply("config/samples/redis").await;
     installed.apply("config/samples").await;
 
     for (namespace, name, pods, _) in SERVERS {
@@ -146,7 +146,7 @@ async fn the_seeds_and_the_samples_are_applied_unchanged_and_used_by_the_officia
     // The operator has found their Redis where their pods have.
     let held = system.list("Event").await.into_iter().find(|event| event["reason"] == "KeysNotRemoved");
     assert_eq!(held, None);
-    let redis = path("config/redis").display().to_string();
+    let redis = path("config/samples/redis").display().to_string();
     installed.kubectl(&["delete", "--kustomize", &redis], "").await.ok();
     wait::until("nothing is left of the servers", async || {
         let left = [default.list("Deployment").await, system.list("Deployment").await].concat();
