@@ -38,9 +38,9 @@ pub(crate) async fn measure(numbers: &[usize]) -> anyhow::Result<()> {
         rows.push(Row::measure(*number).await?);
     }
     println!(
-        "| servers | until all is there | plain client | times | requests a server | CPU | memory at most | then |"
+        "| servers | until all is there | plain client | times | requests a server | CPU | the plain client's CPU | memory at most | then |"
     );
-    println!("|---|---|---|---|---|---|---|---|");
+    println!("|---|---|---|---|---|---|---|---|---|");
     rows.iter().for_each(Row::show);
     println!("\nRequests a server, by verb:\n");
     for row in &rows {
@@ -59,6 +59,8 @@ struct Row {
     plain: f64,
     calls: Calls,
     cpu: f64,
+    /// Of the plain client, which only sends.
+    plain_cpu: f64,
     /// In MiB.
     most: f64,
     /// In MiB.
@@ -91,8 +93,10 @@ impl Row {
             operator.end()?;
         }
         let same = (0..servers).map(|number| (name(number), server(&name(number), PLAIN)));
+        let idle = cpu_time(std::process::id())?;
         let plain = patches.send(&plane, PLAIN, same).await?;
-        Ok(Self { servers, took, plain, calls, cpu, most, then })
+        let plain_cpu = (cpu_time(std::process::id())? - idle).as_secs_f64();
+        Ok(Self { servers, took, plain, calls, cpu, plain_cpu, most, then })
     }
 
     fn calls_each(&self) -> f64 {
@@ -102,9 +106,9 @@ impl Row {
     }
 
     fn show(&self) {
-        let Self { servers, took, plain, cpu, most, then, .. } = self;
+        let Self { servers, took, plain, cpu, plain_cpu, most, then, .. } = self;
         println!(
-            "| {servers} | {took:.1} s | {plain:.1} s | {:.2} | {:.2} | {cpu:.2} s | {most:.1} MiB | {then:.1} MiB |",
+            "| {servers} | {took:.1} s | {plain:.1} s | {:.2} | {:.2} | {cpu:.2} s | {plain_cpu:.2} s | {most:.1} MiB | {then:.1} MiB |",
             took / plain,
             self.calls_each()
         );
