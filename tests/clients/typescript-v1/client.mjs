@@ -7,6 +7,19 @@ import { StreamableHTTPClientTransport } from "@modelcontextprotocol/sdk/client/
 
 const url = process.argv.at(-1);
 
+// What the server tells, by method, until it is asked for.
+const told = Object.fromEntries(
+  ["notifications/tools/list_changed", "notifications/resources/updated"].map((method) => [method, queue()]),
+);
+
+function queue() {
+  const [kept, waiting] = [[], []];
+  return {
+    put: (params) => (waiting.length ? waiting.shift()(params) : kept.push(params)),
+    next: () => (kept.length ? kept.shift() : new Promise((resolve) => waiting.push(resolve))),
+  };
+}
+
 function ask(client, method, params) {
   switch (method) {
     case "tools/list":
@@ -25,6 +38,9 @@ function ask(client, method, params) {
       return client.listPrompts();
     case "prompts/get":
       return client.getPrompt(params);
+    case "notifications/tools/list_changed":
+    case "notifications/resources/updated":
+      return told[method].next();
     default:
       throw new Error(`no such method: ${method}`);
   }
@@ -33,6 +49,7 @@ function ask(client, method, params) {
 const say = (line) => console.log(JSON.stringify(line));
 
 const client = new Client({ name: "mcp-operator-test-client", version: "1" });
+client.fallbackNotificationHandler = async ({ method, params }) => told[method]?.put(params ?? {});
 const transport = new StreamableHTTPClientTransport(new URL(url));
 await client.connect(transport);
 say({ server: client.getServerVersion(), protocolVersion: transport.protocolVersion });

@@ -17,6 +17,19 @@ function transport([first, ...rest]) {
     : new StdioClientTransport({ command: first, args: rest, env: process.env });
 }
 
+// What the server tells, by method, until it is asked for.
+const told = Object.fromEntries(
+  ["notifications/tools/list_changed", "notifications/resources/updated"].map((method) => [method, queue()]),
+);
+
+function queue() {
+  const [kept, waiting] = [[], []];
+  return {
+    put: (params) => (waiting.length ? waiting.shift()(params) : kept.push(params)),
+    next: () => (kept.length ? kept.shift() : new Promise((resolve) => waiting.push(resolve))),
+  };
+}
+
 function ask(client, method, params) {
   switch (method) {
     case "tools/list":
@@ -29,10 +42,17 @@ function ask(client, method, params) {
       return client.listResourceTemplates();
     case "resources/read":
       return client.readResource(params);
+    case "resources/subscribe":
+      return client.subscribeResource(params);
+    case "subscriptions/listen":
+      return client.listen(params.notifications).then(({ honoredFilter }) => honoredFilter);
     case "prompts/list":
       return client.listPrompts();
     case "prompts/get":
       return client.getPrompt(params);
+    case "notifications/tools/list_changed":
+    case "notifications/resources/updated":
+      return told[method].next();
     default:
       throw new Error(`no such method: ${method}`);
   }
@@ -44,6 +64,9 @@ const client = new Client(
   { name: "mcp-operator-test-client", version: "1" },
   { versionNegotiation: { mode: values.mode } },
 );
+for (const [method, { put }] of Object.entries(told)) {
+  client.setNotificationHandler(method, ({ params }) => put(params ?? {}));
+}
 await client.connect(transport(positionals));
 say({ server: client.getServerVersion(), protocolVersion: client.getNegotiatedProtocolVersion() });
 for (const line of (await text(process.stdin)).split("\n").filter(Boolean)) {

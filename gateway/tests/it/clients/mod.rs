@@ -1,5 +1,7 @@
 //! Clients that this project did not write, on three replicas behind one address, to which each new connection comes in turn.
 
+mod rust;
+
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -7,7 +9,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::routing::post;
 use serde_json::{Value, json};
-use tokio::io::AsyncWriteExt as _;
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::process::Command;
 use tokio::time::timeout;
 
@@ -15,24 +17,53 @@ use super::support::backend::Backend;
 use super::support::balancer::Balancer;
 use super::support::gateway::{Gateway, Objects, tool};
 use super::support::redis::Redis;
+use super::support::wait;
 
 /// How long one may take; the first one of all installs the SDK.
 const BOUND: Duration = Duration::from_secs(600);
 
+/// What clients subscribe to.
+const NOTE: &str = "note://one";
+
 struct Served {
     url: String,
-    _parts: (Balancer, Vec<Gateway>, Backend, Redis, Objects),
+    balancer: Balancer,
+    gateways: Vec<Gateway>,
+    objects: Objects,
+    _parts: (Backend, Redis),
+}
+
+impl Served {
+    /// Changes the note and the tools, once a gateway has the stream on which it is to tell of that.
+    async fn change(&self) {
+        wait::until("a stream is open", async || {
+            for gateway in &self.gateways {
+                if gateway.metric("mcp_gateway_streams_open").await.is_some_and(|open| open > 0.0) {
+                    return Ok(());
+                }
+            }
+            Err("none is".to_owned())
+        })
+        .await;
+        self.objects.write("note", &note("another note"));
+        self.objects.write("added", &tool("added", &json!({"description": "Is new."})));
+    }
+}
+
+fn object(kind: &str, name: &str, spec: Value) -> Value {
+    json!({
+        "apiVersion": "mcp.example.com/v1alpha1", "kind": kind,
+        "metadata": {"name": name, "namespace": "tests"}, "spec": spec,
+    })
+}
+
+fn note(text: &str) -> Value {
+    object("MCPResource", "note", json!({"content": {"uri": NOTE, "text": text}}))
 }
 
 async fn serve() -> Served {
     let echo = |body: String| async move { ([("content-type", "application/json")], body) };
     let backend = Backend::serve(Router::new().fallback(post(echo))).await;
-    let object = |kind: &str, name: &str, spec: Value| {
-        json!({
-            "apiVersion": "mcp.example.com/v1alpha1", "kind": kind,
-            "metadata": {"name": name, "namespace": "tests"}, "spec": spec,
-        })
-    };
     let schema = json!({"type": "object", "properties": {"word": {"type": "string"}}, "required": ["word"]});
     let objects = Objects::new(&[
         tool("echo", &json!({"description": "Says it again.", "inputSchema": schema})),
@@ -44,7 +75,6 @@ async fn serve() -> Served {
                 "variables": [{"name": "name", "description": "Who.", "required": true}],
             }),
         ),
-        object("MCPResource", "note", json!({"content": {"uri": "note://one", "text": "a note"}})),
         object(
             "MCPResource",
             "pages",
@@ -53,6 +83,7 @@ async fn serve() -> Served {
             ]}),
         ),
     ]);
+    objects.write("note", &note("a note"));
     let redis = Redis::start().await;
     let mut gateways = Vec::new();
     for _ in 0..3 {
@@ -61,7 +92,10 @@ async fn serve() -> Served {
     let balancer = Balancer::open(gateways.iter().map(|gateway| gateway.address).collect()).await;
     Served {
         url: format!("http://{}/mcp", balancer.address),
-        _parts: (balancer, gateways, backend, redis, objects),
+        balancer,
+        gateways,
+        objects,
+        _parts: (backend, redis),
     }
 }
 
@@ -69,24 +103,49 @@ fn script(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/clients").join(name)
 }
 
-/// Runs a client, and gives its output.
-async fn run(mut client: Command, input: &str) -> String {
+/// Runs a client, and gives the lines of its output; `said` is told of each, by how many there are.
+async fn run(mut client: Command, input: &str, said: impl AsyncFn(usize)) -> Vec<String> {
     client.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
     let mut running = client.spawn().expect("start a client");
     let mut pipe = running.stdin.take().expect("a pipe");
-    pipe.write_all(input.as_bytes()).await.expect("its input");
-    drop(pipe);
+    let mut output = BufReader::new(running.stdout.take().expect("a pipe")).lines();
+    let mut errors = running.stderr.take().expect("a pipe");
+    let talk = async {
+        pipe.write_all(input.as_bytes()).await.expect("its input");
+        drop(pipe);
+        let mut lines = Vec::new();
+        while let Some(line) = output.next_line().await.expect("its output") {
+            lines.push(line);
+            said(lines.len()).await;
+        }
+        lines
+    };
+    let mut complaint = String::new();
     let ended =
-        timeout(BOUND, running.wait_with_output()).await.expect("it comes to its end").expect("it ran");
-    let (said, complaint) = (String::from_utf8_lossy(&ended.stdout), String::from_utf8_lossy(&ended.stderr));
-    assert!(ended.status.success(), "{said}\n{complaint}");
-    said.into_owned()
+        timeout(BOUND, async { tokio::join!(talk, errors.read_to_string(&mut complaint), running.wait()) });
+    let (lines, _, status) = ended.await.expect("it comes to its end");
+    assert!(status.expect("it ran").success(), "{lines:#?}\n{complaint}");
+    lines
 }
 
-/// Asks by one of the scripts all that there is to ask.
-async fn talk(name: &str, arguments: &[&str], version: &str, not_found: i64, more: &[(&str, Value)]) {
+/// Which revision of the protocol a client speaks, and so how it subscribes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Generation {
+    Modern,
+    Legacy,
+}
+
+/// Asks by one of the scripts all that there is to ask, and subscribes to what then changes.
+async fn talk(name: &str, arguments: &[&str], generation: Generation, not_found: i64) {
     let served = serve().await;
-    let mut requests = vec![
+    let (version, subscribe) = match generation {
+        Generation::Modern => {
+            let wanted = json!({"toolsListChanged": true, "resourceSubscriptions": [NOTE]});
+            ("2026-07-28", ("subscriptions/listen", json!({"notifications": wanted})))
+        }
+        Generation::Legacy => ("2025-11-25", ("resources/subscribe", json!({"uri": NOTE}))),
+    };
+    let requests = [
         ("tools/list", json!({})),
         ("tools/call", json!({"name": "echo", "arguments": {"word": "again"}})),
         ("tools/call", json!({"name": "echo", "arguments": {"word": 1}})),
@@ -94,21 +153,29 @@ async fn talk(name: &str, arguments: &[&str], version: &str, not_found: i64, mor
         ("prompts/get", json!({"name": "greet", "arguments": {"name": "Ada"}})),
         ("resources/list", json!({})),
         ("resources/templates/list", json!({})),
-        ("resources/read", json!({"uri": "note://one"})),
+        ("resources/read", json!({"uri": NOTE})),
         ("resources/read", json!({"uri": "note://none"})),
+        subscribe,
+        ("notifications/resources/updated", json!({})),
+        ("notifications/tools/list_changed", json!({})),
     ];
-    requests.extend(more.iter().cloned());
     let line = |(method, params): &(&str, Value)| json!({"method": method, "params": params}).to_string();
-    let input: Vec<String> = requests.iter().map(line).collect();
+    let input = requests.iter().map(line).collect::<Vec<String>>().join("\n");
     let mut client = Command::new(script(name));
     client.args(arguments).arg(&served.url);
-    let said = run(client, &input.join("\n")).await;
-    let mut lines = said.lines().map(|line| serde_json::from_str::<Value>(line).expect("a line of JSON"));
-    let connected = lines.next().expect("it connects");
+    // The first line says that it is connected; the others are answers.
+    let subscribed = 1 + 10;
+    let said = run(client, &input, async |lines| {
+        if lines == subscribed {
+            served.change().await;
+        }
+    });
+    let said: Vec<Value> =
+        said.await.iter().map(|line| serde_json::from_str(line).expect("a line of JSON")).collect();
+    let (connected, answers) = said.split_first().expect("it connects");
     assert_eq!(connected["protocolVersion"], version, "{connected}");
     assert_eq!(connected["server"]["name"], "main");
-    let answers: Vec<Value> = lines.collect();
-    assert_eq!(answers.len(), requests.len(), "{said}");
+    assert_eq!(answers.len(), requests.len(), "{said:#?}");
     let at = |number: usize, pointer: &str| {
         answers[number].pointer(pointer).cloned().unwrap_or_else(|| panic!("{}", answers[number]))
     };
@@ -117,41 +184,44 @@ async fn talk(name: &str, arguments: &[&str], version: &str, not_found: i64, mor
     assert_eq!(at(2, "/result/isError"), true);
     assert_eq!(at(3, "/result/prompts/0/arguments/0/name"), "name");
     assert_eq!(at(4, "/result/messages/0/content/text"), "Hello, Ada!");
-    assert_eq!(at(5, "/result/resources/0/uri"), "note://one");
+    assert_eq!(at(5, "/result/resources/0/uri"), NOTE);
     assert_eq!(at(6, "/result/resourceTemplates/0/uriTemplate"), "page://{id}");
     assert_eq!(at(7, "/result/contents/0/text"), "a note");
     assert_eq!(at(8, "/error/code"), not_found);
-    for answer in answers.iter().skip(9) {
-        assert!(answer.get("result").is_some(), "{answer}");
+    if generation == Generation::Modern {
+        assert_eq!(at(9, "/result/toolsListChanged"), true);
+        assert_eq!(at(9, "/result/resourceSubscriptions/0"), NOTE);
     }
+    assert_eq!(at(10, "/result/uri"), NOTE);
+    at(11, "/result");
 }
 
 #[tokio::test]
 async fn the_python_sdk() {
-    talk("python.sh", &["--mode", "auto"], "2026-07-28", -32602, &[]).await;
-    talk("python.sh", &["--mode", "legacy"], "2025-11-25", -32002, &[]).await;
+    talk("python.sh", &["--mode", "auto"], Generation::Modern, -32602).await;
+    talk("python.sh", &["--mode", "legacy"], Generation::Legacy, -32002).await;
 }
 
 #[tokio::test]
 async fn the_second_typescript_sdk() {
-    talk("typescript.sh", &["--mode", "auto"], "2026-07-28", -32602, &[]).await;
+    talk("typescript.sh", &["--mode", "auto"], Generation::Modern, -32602).await;
     // It tells -32002 as -32602.
-    talk("typescript.sh", &["--mode", "legacy"], "2025-11-25", -32602, &[]).await;
+    talk("typescript.sh", &["--mode", "legacy"], Generation::Legacy, -32602).await;
 }
 
 #[tokio::test]
 async fn the_first_typescript_sdk() {
-    let subscribe = ("resources/subscribe", json!({"uri": "note://one"}));
-    talk("typescript-v1.sh", &[], "2025-11-25", -32002, &[subscribe]).await;
+    talk("typescript-v1.sh", &[], Generation::Legacy, -32002).await;
 }
 
+/// It has no command that subscribes: each asks once, and ends.
 #[tokio::test]
 async fn the_inspector() {
     let served = serve().await;
     let ask = async |arguments: &[&str]| {
         let mut client = Command::new(script("inspector.sh"));
         client.arg(&served.url).args(["--transport", "http"]).args(arguments);
-        let said = run(client, "").await;
+        let said = run(client, "", async |_| ()).await.join("\n");
         serde_json::from_str::<Value>(&said).unwrap_or_else(|_| panic!("{said}"))
     };
     let listed = ask(&["--method", "tools/list"]).await;
