@@ -53,15 +53,17 @@ impl Pattern {
 
     fn new(pieces: &[path::Piece<'_>]) -> Self {
         let (mut segments, mut current, mut placeholders) = (Vec::new(), Vec::new(), 0);
-        for piece in pieces {
+        let mut pieces = pieces.iter().peekable();
+        while let Some(piece) = pieces.next() {
             match piece {
                 path::Piece::Literal(text) => {
+                    let text = if pieces.peek().is_some() { closed(text) } else { Cow::Borrowed(*text) };
                     for (n, part) in text.split('/').enumerate() {
                         if n > 0 {
                             segments.push(std::mem::take(&mut current));
                         }
                         if !part.is_empty() {
-                            current.push(Piece::Literal((*part).into()));
+                            current.push(Piece::Literal(part.into()));
                         }
                     }
                 }
@@ -154,6 +156,17 @@ impl Pattern {
     }
 }
 
+/// A literal before a placeholder, whose value makes no escape together with a `%` at the literal's end.
+fn closed(literal: &str) -> Cow<'_, str> {
+    let open = match literal.as_bytes() {
+        [.., b'%'] => 1,
+        [.., b'%', digit] if digit.is_ascii_hexdigit() => 2,
+        _ => return Cow::Borrowed(literal),
+    };
+    let (before, open) = literal.split_at(literal.len() - open);
+    Cow::Owned(format!("{before}%25{}", open.trim_start_matches('%')))
+}
+
 /// Whether a segment is one of those that walk through a path, for whoever decodes it first as well.
 fn is_dots(segment: &str) -> bool {
     let path = segment.split(['?', '#']).next().unwrap_or_default();
@@ -173,6 +186,29 @@ impl Values<'_, '_> {
     }
 }
 
+/// Where a text ends after each of its characters; one that is percent-encoded is one as well.
+fn cuts(text: &str) -> impl Iterator<Item = usize> {
+    std::iter::successors(Some(0), |from| {
+        let rest = text.get(*from..)?;
+        let length = encoded_character(rest).or_else(|| rest.chars().next().map(char::len_utf8))?;
+        Some(from + length)
+    })
+    .skip(1)
+}
+
+/// How long the character is with whose encoding a text begins; a byte that is part of none stands for itself.
+fn encoded_character(text: &str) -> Option<usize> {
+    const ESCAPE: usize = "%00".len();
+    let is_escape =
+        |bytes: &&[u8]| matches!(bytes, [b'%', hex @ ..] if hex.iter().all(u8::is_ascii_hexdigit));
+    let escapes = text.as_bytes().chunks_exact(ESCAPE).take(4).take_while(is_escape).count();
+    let is_one = |count: &usize| {
+        let encoded = text.get(..count * ESCAPE).unwrap_or_default();
+        percent_decode_str(encoded).decode_utf8().is_ok_and(|decoded| decoded.chars().count() == 1)
+    };
+    (escapes > 0).then(|| ESCAPE * (1..=escapes).find(is_one).unwrap_or(1))
+}
+
 fn match_segment<'p, 't>(pieces: &'p [Piece], text: &'t str, values: &mut Values<'p, 't>) -> Option<()> {
     let mut rest = text;
     let mut pieces = pieces.iter().peekable();
@@ -183,15 +219,16 @@ fn match_segment<'p, 't>(pieces: &'p [Piece], text: &'t str, values: &mut Values
                 let end = match pieces.peek() {
                     None => rest.len(),
                     // Two placeholders side by side: the first takes one character.
-                    Some(Piece::Placeholder(_)) => rest.chars().next()?.len_utf8(),
+                    Some(Piece::Placeholder(_)) => cuts(rest).next()?,
                     Some(Piece::Literal(next)) => {
                         let mut later = pieces.clone();
                         later.next();
                         if later.peek().is_none() {
-                            rest.strip_suffix(&**next)?.len()
+                            let end = rest.strip_suffix(&**next)?.len();
+                            cuts(rest).find(|cut| *cut == end)?
                         } else {
-                            let first = rest.chars().next()?.len_utf8();
-                            first + rest.get(first..)?.find(&**next)?
+                            cuts(rest)
+                                .find(|cut| rest.get(*cut..).is_some_and(|rest| rest.starts_with(&**next)))?
                         }
                     }
                 };
@@ -238,6 +275,10 @@ mod tests {
         assert_eq!(expand("/%2e{b}", &[("b", ".")]), Err(ExpandError::Traversal));
         assert_eq!(expand("/{b}?x", &[("b", "..")]), Err(ExpandError::Traversal));
         assert_eq!(expand("/{b}", &[("b", "...")]).as_deref(), Ok("/..."));
+        for value in ["2f", "2F..", "2e"] {
+            assert_eq!(expand("/%{b}", &[("b", value)]), Ok(format!("/%25{value}")));
+        }
+        assert_eq!(expand("/a%2{b}", &[("b", "f..")]).as_deref(), Ok("/a%252f.."));
         // Encoded once more: who decodes it once gets the text, and no path.
         assert_eq!(expand("/{b}", &[("b", "%2e%2e")]).as_deref(), Ok("/%252e%252e"));
         assert_eq!(expand("/{b}", &[("b", "")]), Err(ExpandError::Empty("b".into())));
@@ -258,6 +299,11 @@ mod tests {
         assert_eq!(matched("/{a}.{b}.json", "/x.y.z.json"), Some(vec!["a=x".into(), "b=y.z".into()]));
         assert_eq!(matched("/{a}.json", "/x.json.json"), Some(vec!["a=x.json".into()]));
         assert_eq!(matched("/docs", "/docs"), Some(vec![]));
+        // What is percent-encoded is one character.
+        assert_eq!(matched("/{a}{b}", "/%C3%BC%21"), Some(vec!["a=ü".into(), "b=!".into()]));
+        assert_eq!(matched("/{a}5{b}", "/%255x"), Some(vec!["a=%".into(), "b=x".into()]));
+        assert_eq!(matched("/{a}5", "/%255"), Some(vec!["a=%".into()]));
+        assert_eq!(matched("/{a}%{b}", "/x%20y%25.."), Some(vec!["a=x y".into(), "b=..".into()]));
     }
 
     #[test]
@@ -272,6 +318,7 @@ mod tests {
             ("/docs/{id}", "/docs/%ff"),
             ("/docs", "/docs/"),
             ("/{a}.json", "/.json"),
+            ("/{a}5", "/%25"),
         ] {
             assert_eq!(matched(pattern, text), None, "{pattern} {text}");
         }
