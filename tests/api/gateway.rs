@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use futures::future::join_all;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use serde_json::{Value, json};
@@ -48,20 +49,23 @@ async fn versions(ns: &Namespace, server: &str) -> BTreeMap<String, Value> {
 }
 
 #[tokio::test]
-async fn after_any_changes_the_catalogs_and_two_gateways_say_what_the_objects_say() {
+async fn after_any_changes_the_catalogs_and_every_replica_say_what_the_objects_say() {
+    const ROUNDS: usize = 10;
+    const CHANGES: usize = 100;
     let cluster = Shared::get().await;
     let ns = cluster.namespace("catalog").await;
-    for server in ["one", "two"] {
+    let mut gateways = Vec::new();
+    for (server, replicas) in [("one", 3), ("two", 1)] {
         ns.create(&mk_gateway(server)).await;
         until_served(&ns, server, &Tools::new()).await;
+        gateways.push((server, join_all((0..replicas).map(|_| Gateway::start_ready(&ns, server))).await));
     }
-    let gateways = [Gateway::start_ready(&ns, "one").await, Gateway::start_ready(&ns, "two").await];
     let seed = rand::random();
     let mut random = StdRng::seed_from_u64(seed);
     println!("seed {seed}");
-    for round in 0..6 {
-        for change in 0..20 {
-            let name = format!("tool-{}", random.random_range(0..25));
+    for round in 0..ROUNDS {
+        for change in 0..CHANGES {
+            let name = format!("tool-{}", random.random_range(0..40));
             if random.random_range(0..4) == 0 {
                 ns.delete("MCPTool", &name).await;
                 continue;
@@ -69,16 +73,18 @@ async fn after_any_changes_the_catalogs_and_two_gateways_say_what_the_objects_sa
             let server = ["one", "two", "nobody"][random.random_range(0..3)];
             ns.apply(&described(&name, &format!("{round}.{change}")).for_server(server)).await;
         }
-        for (server, gateway) in ["one", "two"].into_iter().zip(&gateways) {
+        for (server, replicas) in &gateways {
             let served = selected(&ns, server).await;
             until_served(&ns, server, &served).await;
-            wait::until(format_args!("the gateway of {server} lists it"), async || {
-                match gateway.tools().await? {
-                    listed if listed == served => Ok(()),
-                    listed => Err(format!("{listed:?}")),
-                }
-            })
-            .await;
+            for (number, gateway) in replicas.iter().enumerate() {
+                wait::until(format_args!("gateway {number} of {server} lists it"), async || {
+                    match gateway.tools().await? {
+                        listed if listed == served => Ok(()),
+                        listed => Err(format!("{listed:?}")),
+                    }
+                })
+                .await;
+            }
         }
     }
     for server in ["one", "two"] {
