@@ -90,7 +90,8 @@ async fn heads_that_are_too_large_or_too_many() {
         let (mut read, mut write) = stream.split();
         let request = format!("POST /mcp HTTP/1.1\r\nhost: localhost\r\n{head}\r\n");
         let mut said = [0; 12];
-        let (_, heard) = tokio::join!(write.write_all(request.as_bytes()), read.read_exact(&mut said));
+        let attack = async { tokio::join!(write.write_all(request.as_bytes()), read.read_exact(&mut said)) };
+        let ((_, heard), ()) = tokio::join!(attack, assert_serves(&gateway));
         heard.expect("an answer");
         assert_eq!(&said, b"HTTP/1.1 431");
     }
@@ -132,7 +133,7 @@ async fn bodies_that_are_too_large() {
                 assert_eq!(&said, b"HTTP/1.1 413");
             }
         });
-        futures::future::join_all(attacks).await;
+        tokio::join!(futures::future::join_all(attacks), assert_serves(&gateway));
     }
     assert_serves(&gateway).await;
     // Twenty bodies of 4 MiB were being read at a time.
@@ -230,7 +231,7 @@ async fn json_that_is_deep_or_none() {
     let session = client.session().await;
     let headers = [("mcp-session-id", session.as_str())];
     for body in [deep("[", "]"), deep(r#"{"a":"#, "}")] {
-        let said = client.post(&headers, body).await;
+        let (said, ()) = tokio::join!(client.post(&headers, body), assert_serves(&gateway));
         assert_eq!(said.message()["error"]["code"], -32602, "{said:?}");
     }
     for (body, code) in
