@@ -41,7 +41,8 @@ esac
 
 case $what in
 fast | all)
-	run cargo test --no-fail-fast --workspace --lib --bins --examples --test it
+	# The longest of them wait for time to pass more than they work.
+	run cargo test --no-fail-fast --workspace --lib --bins --examples --test it -- --test-threads "${TEST_THREADS:-8}"
 	run cargo test --workspace --doc
 	[[ $what == fast ]] || run hack/conformance.sh
 	;;
