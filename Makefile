@@ -19,7 +19,7 @@ demo: ## From nothing to servers whose tools a client calls, on a cluster of its
 	hack/demo.sh
 
 ##@ Test
-.PHONY: test test-fast bench conformance coverage
+.PHONY: test test-fast bench conformance coverage fuzz
 test: ## Everything: fast tests, those on a real API server, and those with real pods
 	hack/test.sh all
 
@@ -31,6 +31,9 @@ bench: ## Measure, and print each figure with what it is compared with
 
 conformance: ## The official MCP conformance suite, both generations, against one gateway process
 	hack/conformance.sh
+
+fuzz: ## Try what a fuzzer makes up on the parsers; TARGET=request and DURATION=300 (seconds of each) narrow it
+	hack/fuzz.sh "$(TARGET)" "$(DURATION)"
 
 coverage: ## Which lines the fast tests reach, as a table
 	hack/coverage.sh

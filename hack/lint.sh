@@ -3,6 +3,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 cargo fmt --all --check
+cargo fmt --manifest-path fuzz/Cargo.toml --check
 cargo clippy --quiet --workspace --all-targets -- -D warnings
 for script in hack/*.{sh,bash} hack/local-cluster/*.bash tests/clients/*.{sh,bash} .ci/run; do
 	bash -n "$script"
