@@ -68,7 +68,9 @@ async fn relay(listener: TcpListener, to: SocketAddr) -> ! {
 async fn three_replicas_with_redis_do_what_the_protocol_asks() {
     let installed = Installed::shared().await;
     let ns = installed.namespace("conformance").await;
-    ns.kubectl(&["apply", "-f", &path("config/samples/redis/redis.yaml").display().to_string()], "").await.ok();
+    ns.kubectl(&["apply", "-f", &path("config/samples/redis/redis.yaml").display().to_string()], "")
+        .await
+        .ok();
 
     let folder = tempfile::tempdir().expect("a folder");
     for file in manifests(&path("tests/conformance/objects")) {

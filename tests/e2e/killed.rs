@@ -118,7 +118,9 @@ async fn pods(ns: &Namespace) -> Vec<String> {
 async fn a_pod_is_killed_under_two_hundred_clients_and_all_go_on() {
     let installed = Installed::shared().await;
     let ns = installed.namespace("killed").await;
-    ns.kubectl(&["apply", "-f", &path("config/samples/redis/redis.yaml").display().to_string()], "").await.ok();
+    ns.kubectl(&["apply", "-f", &path("config/samples/redis/redis.yaml").display().to_string()], "")
+        .await
+        .ok();
     ns.create(&mk_prompt("hello").for_server("main")).await;
     let server = mk_gateway("main").with("/spec/replicas", 3).with("/spec/redis/serviceName", "mcp-redis");
     ns.create(&server).await;
