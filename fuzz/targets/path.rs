@@ -58,7 +58,9 @@ fuzz_target!(|input: &[u8]| -> Corpus {
         Piece::Placeholder(name) => values[name].as_bytes().to_vec(),
     });
     assert_eq!(decoded(&path), meant.collect::<Vec<u8>>(), "{template} {path}");
-    if PathAndQuery::try_from(literals.as_str()).is_ok() {
+    // Longer ones are refused when they are sent.
+    let is_short = path.len() < usize::from(u16::MAX);
+    if is_short && PathAndQuery::try_from(literals.as_str()).is_ok() {
         PathAndQuery::try_from(path.as_str()).expect("a path with a query");
     }
     // What it matches is the same path again.
