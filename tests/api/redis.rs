@@ -186,7 +186,7 @@ async fn who_leads_next_removes_what_was_being_removed() {
     let mut redis = Redis::start().await;
     let server = made(&ns, &mk_cached("main", redis.port)).await;
     keep(&redis, &server).await;
-    redis.pause();
+    redis.pause().await;
     ns.delete("MCPServer", "main").await.accepted();
     ns.until("MCPServer", "main", "is terminating", |found| found["status"]["phase"] == "Terminating").await;
     operator.kill().await;

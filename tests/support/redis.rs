@@ -1,5 +1,6 @@
 //! A real Redis: Debian's `redis-server`, on a port of its own, keeping nothing.
 
+use std::fs;
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::process::Command;
@@ -107,9 +108,17 @@ impl Redis {
         self.process.ended().await;
     }
 
-    /// It accepts connections, and answers nothing.
-    pub(crate) fn pause(&mut self) {
+    /// From here on it accepts connections, and answers nothing.
+    pub(crate) async fn pause(&mut self) {
+        let said = self.ask("INFO server").await.expect("it answers");
+        let pid = said.lines().find_map(|line| line.strip_prefix("process_id:")).expect("its id").to_owned();
         self.process.signal("STOP");
+        wait::until("redis stands still", async || {
+            let status =
+                fs::read_to_string(format!("/proc/{pid}/status")).map_err(|error| error.to_string())?;
+            if status.contains("\nState:\tT") { Ok(()) } else { Err(status) }
+        })
+        .await;
     }
 
     pub(crate) fn resume(&mut self) {

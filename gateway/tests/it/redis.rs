@@ -306,7 +306,7 @@ async fn a_redis_that_hangs_delays_a_request_or_two_and_no_more() {
     let replicas = Replicas::start(&redis, &[]).await;
     let [a, b, c] = replicas.clients();
     let session = a.session().await;
-    redis.pause();
+    redis.pause().await;
     let begun = Instant::now();
     for _ in 0..50 {
         for client in [&a, &b, &c] {
@@ -363,7 +363,7 @@ async fn a_session_that_was_taken_at_its_word_is_what_it_was_when_redis_is_back(
             .clone()
     };
     assert_eq!(asked(&b).await, -32600);
-    redis.pause();
+    redis.pause().await;
     wait::until("the gateway knows", async || {
         lists(&b, &session).await;
         let ready = replicas.gateways[1].admin("/capabilities").await["redis"]["ready"].clone();

@@ -100,7 +100,7 @@ async fn a_redis_that_hangs_or_is_gone_is_not_waited_for_for_long() {
     let ours = Prefix::new("team", "main", Some("a1"));
     fill(&redis, &ours.to_string(), 3).await;
     let settings = settings(&redis);
-    redis.pause();
+    redis.pause().await;
     let silent = timeout(Duration::from_secs(50), removed(&settings, &ours)).await.expect("it gives up");
     assert!(silent.expect_err("nobody answers").is_timeout());
     redis.resume();
