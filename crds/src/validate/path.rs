@@ -13,6 +13,9 @@ pub enum PathError {
     /// A character that would end the path, or break the request.
     #[error("must not hold white space, control characters, ? or #")]
     Character,
+    /// The same, where a query may follow.
+    #[error("must not hold white space, control characters or #")]
+    Target,
     /// A brace without its other half, or within another pair.
     #[error("must have each {{ closed by a }} before the next one")]
     Unbalanced,
@@ -37,11 +40,16 @@ pub const PROBES: [&str; 2] = ["/health", "/ready"];
 pub fn check_plain(path: &str) -> Result<(), PathError> {
     if !path.starts_with('/') {
         Err(PathError::NotAbsolute)
-    } else if path.contains(|c: char| c.is_whitespace() || c.is_control() || matches!(c, '?' | '#')) {
+    } else if path.contains(|c: char| breaks_request(c) || c == '?') {
         Err(PathError::Character)
     } else {
         Ok(())
     }
+}
+
+/// Whether no request's line can have it, or none would be sent it.
+fn breaks_request(c: char) -> bool {
+    c.is_whitespace() || c.is_control() || c == '#'
 }
 
 /// A part of a path with placeholders.
@@ -60,21 +68,35 @@ pub struct PathTemplate<'a> {
 }
 
 impl<'a> PathTemplate<'a> {
-    /// Parses a path whose placeholders may have any name without braces, and may stand more than once.
+    /// Parses a path, with a query or without, whose placeholders may have any name without braces, and may stand more than
+    /// once.
     ///
     /// # Errors
     /// What is wrong with it.
     pub fn parse(text: &'a str) -> Result<Self, PathError> {
-        if text.starts_with('/') { Ok(Self { pieces: pieces(text)? }) } else { Err(PathError::NotAbsolute) }
+        if !text.starts_with('/') {
+            return Err(PathError::NotAbsolute);
+        }
+        let template = Self { pieces: pieces(text)? };
+        if template.literals().any(|literal| literal.contains(breaks_request)) {
+            return Err(PathError::Target);
+        }
+        Ok(template)
     }
 
-    /// Parses a path that requests are matched with: its placeholders have names of letters, digits and `_`, and stand
-    /// once each.
+    /// Parses a path that requests are matched with, and so has no query: its placeholders have names of letters, digits and
+    /// `_`, and stand once each.
     ///
     /// # Errors
     /// What is wrong with it.
     pub fn parse_ingress(text: &'a str) -> Result<Self, PathError> {
-        let template = Self::parse(text)?;
+        let template = Self::parse(text).map_err(|error| match error {
+            PathError::Target => PathError::Character,
+            error => error,
+        })?;
+        if template.literals().any(|literal| literal.contains('?')) {
+            return Err(PathError::Character);
+        }
         let is_name = |name: &str| name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
         if !template.placeholders().all(is_name) {
             return Err(PathError::Name);
@@ -91,6 +113,13 @@ impl<'a> PathTemplate<'a> {
     #[must_use]
     pub fn pieces(&self) -> &[Piece<'a>] {
         &self.pieces
+    }
+
+    fn literals(&self) -> impl Iterator<Item = &'a str> {
+        self.pieces.iter().filter_map(|piece| match piece {
+            Piece::Literal(text) => Some(*text),
+            Piece::Placeholder(_) => None,
+        })
     }
 
     /// The names of the placeholders, in order, and as often as they stand.
@@ -202,8 +231,17 @@ mod tests {
     }
 
     #[test]
+    fn what_no_request_can_have() {
+        for path in ["/a b", "/a#b", "/{id}\n", "/a\u{7f}{id}", "/a\u{a0}"] {
+            assert_eq!(PathTemplate::parse(path), Err(PathError::Target), "{path:?}");
+            assert_eq!(PathTemplate::parse_ingress(path), Err(PathError::Character), "{path:?}");
+        }
+    }
+
+    #[test]
     fn an_ingress_path_is_stricter() {
         for (path, error) in [
+            ("/a?b={id}", PathError::Character),
             ("/{first name}", PathError::Name),
             ("/{a-b}", PathError::Name),
             ("/{é}", PathError::Name),
