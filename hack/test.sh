@@ -41,6 +41,7 @@ esac
 
 case $what in
 fast | all)
+	[[ $what == fast ]] || export LIFECYCLES=30000
 	# The longest of them wait for time to pass more than they work.
 	run cargo test --no-fail-fast --workspace --lib --bins --examples --test it -- --test-threads "${TEST_THREADS:-8}"
 	run cargo test --workspace --doc
