@@ -48,8 +48,9 @@ async fn one_command_installs_everything_on_an_empty_cluster_and_a_second_change
     let cluster = Cluster::empty().await;
     let first = apply(&cluster, "config/default").await;
     assert!(first.lines().all(|line| line.ends_with(" created")), "{first}");
-    // Controllers write too, until all is settled.
-    wait::until("applying again changes no object's version", async || {
+    // Controllers write too, until all is settled. One look is kubectl four times, with all that there is.
+    let bound = 4 * wait::BOUND;
+    wait::within(bound, "applying again changes no object's version", async || {
         let before = versions(&cluster).await;
         let applied =
             apply(&cluster, "config/overlays/self-signed").await + &apply(&cluster, "config/default").await;
