@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -24,6 +25,9 @@ fn path(relative: &str) -> String {
 async fn apply(cluster: &Cluster, overlay: &str) -> String {
     cluster.kubectl(&["apply", "--kustomize", &path(overlay)], "").await.ok()
 }
+
+/// How long is waited for what kubectl has to look at everything for.
+const LONG: Duration = Duration::from_secs(240);
 
 /// The objects of an installation, and which write was their last.
 async fn versions(cluster: &Cluster) -> Vec<String> {
@@ -48,9 +52,8 @@ async fn one_command_installs_everything_on_an_empty_cluster_and_a_second_change
     let cluster = Cluster::empty().await;
     let first = apply(&cluster, "config/default").await;
     assert!(first.lines().all(|line| line.ends_with(" created")), "{first}");
-    // Controllers write too, until all is settled. One look is kubectl four times, with all that there is.
-    let bound = 4 * wait::BOUND;
-    wait::within(bound, "applying again changes no object's version", async || {
+    // Controllers write too, until all is settled.
+    wait::within(LONG, "applying again changes no object's version", async || {
         let before = versions(&cluster).await;
         let applied =
             apply(&cluster, "config/overlays/self-signed").await + &apply(&cluster, "config/default").await;
@@ -130,7 +133,7 @@ async fn nothing_is_left_of_what_is_uninstalled_in_order() {
     const OVERLAY: &str = "config/overlays/production";
     let cluster = Cluster::empty().await;
     let ns = cluster.namespace("uninstalled").await;
-    let before = wait::until("a new namespace has what all have", async || {
+    let before = wait::within(LONG, "a new namespace has what all have", async || {
         let names = everything(&cluster).await;
         if names.iter().any(|name| name == "configmap/kube-root-ca.crt") {
             Ok(names)
@@ -153,7 +156,7 @@ async fn nothing_is_left_of_what_is_uninstalled_in_order() {
     assert!(deleted.contains("customresourcedefinition"), "{deleted}");
     // Its pod would have ended with the Deployment.
     operator.kill().await;
-    wait::until("all is as before", async || {
+    wait::within(LONG, "all is as before", async || {
         let now = everything(&cluster).await;
         let left: Vec<_> = now.iter().filter(|name| !before.contains(name)).collect();
         if now == before { Ok(()) } else { Err(format!("left: {left:?}")) }
