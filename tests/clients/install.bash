@@ -25,11 +25,11 @@ install_once() {
 from_npm() {
 	mkdir "$home"
 	# The client too, where there is one: node looks for modules beside it.
-	find "$clients/$1" -maxdepth 1 -type f -exec cp {} "$home" \;
+	cp "$clients/$1"/* "$clients/talk.mjs" "$home"
 	npm --prefix "$home" ci --silent --no-audit --no-fund >&2
 }
 
 # Installs the modules of a directory: install_node NAME WHAT
 install_node() {
-	install_once "$1" "$2" "$(cat "$clients/$1"/* | sha256sum | cut -c1-16)" from_npm
+	install_once "$1" "$2" "$(cat "$clients/$1"/* "$clients/talk.mjs" | sha256sum | cut -c1-16)" from_npm
 }

@@ -40,7 +40,7 @@ pub const PROBES: [&str; 2] = ["/health", "/ready"];
 pub fn check_plain(path: &str) -> Result<(), PathError> {
     if !path.starts_with('/') {
         Err(PathError::NotAbsolute)
-    } else if path.contains(|c: char| breaks_request(c) || c == '?') {
+    } else if path.contains(ends_path) {
         Err(PathError::Character)
     } else {
         Ok(())
@@ -50,6 +50,10 @@ pub fn check_plain(path: &str) -> Result<(), PathError> {
 /// Whether no request's line can have it, or none would be sent it.
 fn breaks_request(c: char) -> bool {
     c.is_whitespace() || c.is_control() || c == '#'
+}
+
+fn ends_path(c: char) -> bool {
+    breaks_request(c) || c == '?'
 }
 
 /// A part of a path with placeholders.
@@ -74,12 +78,17 @@ impl<'a> PathTemplate<'a> {
     /// # Errors
     /// What is wrong with it.
     pub fn parse(text: &'a str) -> Result<Self, PathError> {
+        Self::parse_without(text, breaks_request, PathError::Target)
+    }
+
+    /// Parses a path whose literals hold none of these characters, or it is that error.
+    fn parse_without(text: &'a str, barred: fn(char) -> bool, error: PathError) -> Result<Self, PathError> {
         if !text.starts_with('/') {
             return Err(PathError::NotAbsolute);
         }
         let template = Self { pieces: pieces(text)? };
-        if template.literals().any(|literal| literal.contains(breaks_request)) {
-            return Err(PathError::Target);
+        if template.literals().any(|literal| literal.contains(barred)) {
+            return Err(error);
         }
         Ok(template)
     }
@@ -90,13 +99,7 @@ impl<'a> PathTemplate<'a> {
     /// # Errors
     /// What is wrong with it.
     pub fn parse_ingress(text: &'a str) -> Result<Self, PathError> {
-        let template = Self::parse(text).map_err(|error| match error {
-            PathError::Target => PathError::Character,
-            error => error,
-        })?;
-        if template.literals().any(|literal| literal.contains('?')) {
-            return Err(PathError::Character);
-        }
+        let template = Self::parse_without(text, ends_path, PathError::Character)?;
         let is_name = |name: &str| name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
         if !template.placeholders().all(is_name) {
             return Err(PathError::Name);
