@@ -12,14 +12,13 @@ use bytes::Bytes;
 use futures::stream::{self, Stream, StreamExt as _};
 use http::{HeaderMap, HeaderName, Method, StatusCode, header};
 use http_body_util::{BodyDataStream, BodyExt as _};
-use hyper::body::Incoming;
 use tokio::time::{Instant, timeout};
 
 use crate::body::Passed;
 use crate::catalog::Catalog;
 use crate::cors;
 use crate::gateway::Gateway;
-use crate::upstream::Failure;
+use crate::upstream::{Failure, ResponseBody, Target};
 
 /// Headers that are about one connection (RFC 9110, section 7.6.1).
 const HOP_BY_HOP: [HeaderName; 8] = [
@@ -56,7 +55,7 @@ pub async fn proxy(gateway: Arc<Gateway>, catalog: &Catalog, path: &str, request
             path.push(if path.contains('?') { '&' } else { '?' });
             path.push_str(query);
         }
-        route.target.uri(path)
+        Target::uri(path)
     });
     let uri = match uri {
         Ok(uri) => uri,
@@ -89,7 +88,7 @@ pub async fn proxy(gateway: Arc<Gateway>, catalog: &Catalog, path: &str, request
 
 /// A backend's answer as it comes, for which nobody waits longer than `patience` at a time. `held` is dropped at its end.
 fn lively<H: Send>(
-    body: BodyDataStream<Incoming>,
+    body: BodyDataStream<ResponseBody>,
     patience: Duration,
     gateway: Arc<Gateway>,
     held: H,

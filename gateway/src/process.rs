@@ -27,7 +27,7 @@ use crate::source::secrets;
 use crate::upstream::{Directory, Upstream};
 use crate::{admin, router, server};
 
-/// How often sessions are looked through for those whose time is over.
+/// How often sessions and idle connections are looked through for those whose time is over.
 const SWEEP: Duration = Duration::from_secs(30);
 
 /// How long the start waits for Redis.
@@ -190,12 +190,15 @@ fn never(never: Infallible) -> Ended {
     match never {}
 }
 
-/// Ends sessions whose time is over, for ever.
+/// Ends sessions whose time is over, and closes idle connections, for ever.
 async fn sweep(gateway: Arc<Gateway>) -> Ended {
     let mut ticks = interval(SWEEP);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         let now = ticks.tick().await;
         gateway.sessions.sweep(now);
+        for backend in gateway.live.get().iter().flat_map(|catalog| catalog.backends()) {
+            backend.sweep(now);
+        }
     }
 }

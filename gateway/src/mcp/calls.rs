@@ -16,7 +16,7 @@ use super::protocol::{Generation, LogLevel, VERSION_HEADER, Version};
 use super::session::Session;
 use crate::catalog::Catalog;
 use crate::gateway::Gateway;
-use crate::json::{Members, Object};
+use crate::json::Object;
 use crate::upstream::{Exchange, Failure, Outgoing, Request, Target, map};
 
 /// The name by which the gateway calls itself towards backends.
@@ -99,9 +99,8 @@ impl Context {
 
     /// Sends a call to a Service that answers for a prompt.
     pub(super) async fn ask(&self, target: &Target, timeout: Duration) -> Result<Exchange, Failure> {
-        let params = Members::parse(self.params.text()).unwrap_or_default();
-        let arguments = self.params.part(params.get("arguments"));
-        let outgoing = map(target, &Method::POST, &BTreeMap::new(), &arguments, &self.params.bytes());
+        let arguments = self.params.arguments();
+        let outgoing = map(target, &Method::POST, &BTreeMap::new(), &arguments, || self.params.text());
         let Outgoing { path, body } = outgoing.map_err(|error| Failure::Request(error.to_string()))?;
         let request = Request {
             target,

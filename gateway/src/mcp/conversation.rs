@@ -278,16 +278,6 @@ impl Questions {
 
     /// The params of the next round.
     fn answered(mut self) -> Params {
-        let mut object = Object::new();
-        for (name, value) in &Members::parse(self.params.text()).unwrap_or_default().0 {
-            if !matches!(name.as_ref(), "inputResponses" | "requestState") {
-                object.raw(name, value.get());
-            }
-        }
-        object.raw("inputResponses", &self.answers.finish());
-        if let Some(state) = &self.state {
-            object.raw("requestState", state);
-        }
-        Params::from(object.finish())
+        self.params.with([("inputResponses", Some(self.answers.finish())), ("requestState", self.state)])
     }
 }

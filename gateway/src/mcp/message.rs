@@ -1,13 +1,16 @@
 //! JSON-RPC messages, as they come in.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use bytes::Bytes;
+use serde::de::value::MapDeserializer;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use super::RpcError;
 use super::protocol;
+use crate::json::{Members, Object};
 
 /// How long the text of a request's id may be, in bytes.
 const MAX_ID: usize = 1024;
@@ -49,37 +52,82 @@ impl From<String> for Id {
     }
 }
 
-/// The `params` of a message: the text of an object.
+/// The `params` of a message: the members of an object in their order, each value as it was written.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Params(Bytes);
+pub(super) struct Params(Arc<[(Box<str>, Bytes)]>);
 
 impl Params {
-    /// The text; that of an empty object where there are no params.
-    pub(super) fn text(&self) -> &str {
-        std::str::from_utf8(&self.0).ok().filter(|text| !text.is_empty()).unwrap_or("{}")
+    /// `members` are parts of `body`, of which nothing is copied.
+    fn of(body: &Bytes, members: &Members<'_>) -> Result<Self, RpcError> {
+        if let Some(name) = members.repeated() {
+            return Err(RpcError::invalid_params(format!("params: member {name:?} is there twice")));
+        }
+        let member = |(name, value): &(Cow<'_, str>, &RawValue)| {
+            ((&**name).into(), body.slice_ref(value.get().as_bytes()))
+        };
+        Ok(Self(members.0.iter().map(member).collect()))
     }
 
-    /// The text, as it is sent on.
-    pub(super) fn bytes(&self) -> Bytes {
-        if self.0.is_empty() { Bytes::from_static(b"{}") } else { self.0.clone() }
+    /// A member's value as its text; none where that is `null`.
+    pub(super) fn get(&self, name: &str) -> Option<&Bytes> {
+        let member = self.0.iter().find(|(own, _)| **own == *name);
+        member.map(|(_, value)| value).filter(|value| *value != "null")
     }
 
-    /// A part of the text, as it is sent on. The text of an empty object where there is none.
-    pub(super) fn part(&self, part: Option<&RawValue>) -> Bytes {
-        part.map_or(Bytes::from_static(b"{}"), |part| self.0.slice_ref(part.get().as_bytes()))
+    /// The text of `arguments`; that of an empty object where there are none.
+    pub(super) fn arguments(&self) -> Bytes {
+        self.get("arguments").cloned().unwrap_or_else(|| Bytes::from_static(b"{}"))
+    }
+
+    /// A member's value.
+    pub(super) fn member<'a, T: Deserialize<'a>>(&'a self, name: &str) -> Result<Option<T>, RpcError> {
+        let value = self.get(name).map(|value| serde_json::from_slice(value)).transpose();
+        value.map_err(|error| RpcError::invalid_params(format!("params.{name}: {error}")))
     }
 
     /// Reads the members that a method knows.
     pub(super) fn read<'a, T: Deserialize<'a>>(&'a self) -> Result<T, RpcError> {
-        serde_json::from_str(self.text())
-            .map_err(|error| RpcError::invalid_params(format!("params: {error}")))
+        let member = |(name, value): &'a (Box<str>, Bytes)| {
+            serde_json::from_slice::<&RawValue>(value).map(|value| (&**name, value))
+        };
+        let members = self.0.iter().map(member).collect::<Result<Vec<_>, _>>();
+        let read = members.and_then(|members| T::deserialize(MapDeserializer::new(members.into_iter())));
+        read.map_err(|error| RpcError::invalid_params(format!("params: {error}")))
+    }
+
+    /// The object as text.
+    pub(super) fn text(&self) -> Bytes {
+        let mut object =
+            Object::with_capacity(self.0.iter().map(|(name, value)| name.len() + value.len() + 4).sum());
+        for (name, value) in &*self.0 {
+            object.raw(name, std::str::from_utf8(value).unwrap_or("null"));
+        }
+        object.finish().into()
+    }
+
+    /// These params with some of their members in place of their own, or without them.
+    pub(super) fn with<const N: usize>(&self, others: [(&str, Option<String>); N]) -> Self {
+        let is_other = |name: &str| others.iter().any(|(other, _)| *other == name);
+        let own = self.0.iter().filter(|(name, _)| !is_other(name)).cloned().collect::<Vec<_>>();
+        let others = others.iter().filter_map(|(name, value)| Some(((*name).into(), value.clone()?.into())));
+        Self(own.into_iter().chain(others).collect())
     }
 }
 
-impl From<String> for Params {
+/// What a client answers: the text of an object.
+#[derive(Debug, Clone)]
+pub(super) struct Answer(Box<str>);
+
+impl Answer {
+    pub(super) fn text(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<Box<str>> for Answer {
     /// `text` is that of an object.
-    fn from(text: String) -> Self {
-        Self(text.into())
+    fn from(text: Box<str>) -> Self {
+        Self(text)
     }
 }
 
@@ -90,8 +138,8 @@ pub(super) enum Message {
     Request { id: Id, method: String, params: Params },
     /// It wants none.
     Notification { method: String, params: Params },
-    /// It is one: the text of `result` or `error`, as it was named.
-    Response { id: Id, result: Result<Params, Params> },
+    /// It is one: `result` or `error`, as it was named.
+    Response { id: Id, result: Result<Answer, Answer> },
 }
 
 #[derive(Deserialize)]
@@ -103,7 +151,7 @@ struct Envelope<'a> {
     #[serde(borrow)]
     method: Option<Cow<'a, str>>,
     #[serde(borrow)]
-    params: Option<&'a RawValue>,
+    params: Option<Members<'a>>,
     #[serde(borrow)]
     result: Option<&'a RawValue>,
     #[serde(borrow)]
@@ -162,22 +210,20 @@ impl Message {
                 RpcError::invalid_request("id must be a string of at most 1024 bytes, or an integer")
             })?),
         };
-        let params = |value: Option<&RawValue>| match value.map(RawValue::get) {
-            None => Ok(Params::default()),
-            Some(text) if text.starts_with('{') => Ok(Params(body.slice_ref(text.as_bytes()))),
-            Some(_) => Err(RpcError::invalid_request("params must be an object")),
+        let params = || envelope.params.map_or(Ok(Params::default()), |members| Params::of(body, &members));
+        let answer = |value: &RawValue| match value.get() {
+            text if text.starts_with('{') => Ok(Answer(text.into())),
+            _ => Err(RpcError::invalid_request("a result or an error is an object")),
         };
         match (envelope.method, id) {
             (Some(method), Some(id)) => {
-                Ok(Self::Request { id, method: method.into_owned(), params: params(envelope.params)? })
+                Ok(Self::Request { id, method: method.into_owned(), params: params()? })
             }
-            (Some(method), None) => {
-                Ok(Self::Notification { method: method.into_owned(), params: params(envelope.params)? })
-            }
+            (Some(method), None) => Ok(Self::Notification { method: method.into_owned(), params: params()? }),
             (None, Some(id)) => {
                 let result = match (envelope.result, envelope.error) {
-                    (Some(result), None) => Ok(params(Some(result))?),
-                    (None, Some(error)) => Err(params(Some(error))?),
+                    (Some(result), None) => Ok(answer(result)?),
+                    (None, Some(error)) => Err(answer(error)?),
                     _ => {
                         return Err(RpcError::invalid_request(
                             "a message has a method, a result or an error",
@@ -222,12 +268,7 @@ impl Meta<'_> {
 
 /// The `_meta` of params; `None` where there is none, or one that cannot be read.
 pub(super) fn meta(params: &Params) -> Option<Meta<'_>> {
-    #[derive(Deserialize)]
-    struct WithMeta<'a> {
-        #[serde(borrow, rename = "_meta")]
-        meta: Option<Meta<'a>>,
-    }
-    serde_json::from_str::<WithMeta<'_>>(params.text()).ok()?.meta
+    params.member("_meta").ok()?
 }
 
 #[cfg(test)]
@@ -250,7 +291,11 @@ mod tests {
     fn a_request_keeps_its_id_and_params_as_they_are_written() {
         let text = r#" {"params": {"a":1.0 }, "id":"\u0041", "method":"m", "jsonrpc":"2.0", "x":[]}"#;
         let Ok(Body::One(Message::Request { id, method, params })) = parse(text) else { panic!("a request") };
-        assert_eq!((id.as_json(), method.as_str(), params.text()), (r#""\u0041""#, "m", r#"{"a":1.0 }"#));
+        assert_eq!((id.as_json(), method.as_str()), (r#""\u0041""#, "m"));
+        assert_eq!(
+            (params.get("a").unwrap(), params.text()),
+            (&Bytes::from("1.0"), Bytes::from(r#"{"a":1.0}"#))
+        );
     }
 
     #[test]
@@ -274,6 +319,36 @@ mod tests {
         ] {
             assert_eq!(code(text), -32600, "{text}");
         }
+    }
+
+    #[test]
+    fn a_member_of_params_is_there_once() {
+        for params in [r#"{"name":"a","name":"b"}"#, r#"{"x":1,"\u0078":2}"#] {
+            assert_eq!(
+                code(&format!(r#"{{"jsonrpc":"2.0","id":1,"method":"m","params":{params}}}"#)),
+                -32602
+            );
+        }
+    }
+
+    #[test]
+    fn params_are_changed_and_read() {
+        let text = r#"{"jsonrpc":"2.0","id":1,"method":"m","params":{"a":[1],"b":null,"c":"x"}}"#;
+        let Ok(Body::One(Message::Request { params, .. })) = parse(text) else { panic!("a request") };
+        let changed = params.with([("c", None), ("a", Some("2".to_owned())), ("d", Some("{}".to_owned()))]);
+        assert_eq!(changed.text(), r#"{"b":null,"a":2,"d":{}}"#);
+        #[derive(Debug, Deserialize)]
+        struct Read<'a> {
+            a: u8,
+            b: Option<u8>,
+            #[serde(borrow)]
+            d: &'a RawValue,
+        }
+        let read: Read<'_> = changed.read().unwrap();
+        assert_eq!((read.a, read.b, read.d.get()), (2, None, "{}"));
+        assert!(params.read::<Read<'_>>().unwrap_err().text().contains("params: "));
+        assert!((params.get("b"), params.member::<u8>("b")) == (None, Ok(None)));
+        assert!(params.member::<u8>("c").unwrap_err().text().contains("params.c: "));
     }
 
     #[test]

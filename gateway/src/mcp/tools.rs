@@ -6,9 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::HeaderMap;
-use serde::Deserialize;
 use serde_json::Value;
-use serde_json::value::RawValue;
 use tokio::time::{Instant, timeout_at};
 
 use super::calls::{Context, Reply};
@@ -20,18 +18,6 @@ use super::{RpcError, header};
 use crate::catalog::{HeaderValueSource, Tool};
 use crate::json::{Members, parse_unambiguous};
 use crate::upstream::{Answer, Exchange, Failure, Outgoing, Request, map};
-
-#[derive(Deserialize)]
-struct Call<'a> {
-    #[serde(borrow)]
-    name: Cow<'a, str>,
-    #[serde(borrow)]
-    arguments: Option<&'a RawValue>,
-    #[serde(borrow, rename = "inputResponses")]
-    input_responses: Option<&'a RawValue>,
-    #[serde(borrow, rename = "requestState")]
-    request_state: Option<&'a RawValue>,
-}
 
 /// What came of a call.
 #[derive(Debug, Clone)]
@@ -121,15 +107,16 @@ pub(super) async fn call(context: Arc<Context>) -> Reply {
 
 /// Calls a tool once.
 pub(super) async fn run(context: &Context, params: &Params) -> Result<Ran, RpcError> {
-    let call: Call<'_> = params.read()?;
+    let missing = || RpcError::invalid_params("params.name: is missing");
+    let name: Cow<'_, str> = params.member("name")?.ok_or_else(missing)?;
     let modern = context.generation().is_modern();
     if modern {
-        header::check_name(&context.headers, &call.name)?;
+        header::check_name(&context.headers, &name)?;
     }
-    let unknown = || RpcError::invalid_params(format!("there is no tool {:?}", call.name));
-    let tool = context.catalog.tool(&call.name).ok_or_else(unknown)?;
-    let given = call.arguments.filter(|given| given.get() != "null");
-    let text = given.map_or("{}", RawValue::get);
+    let unknown = || RpcError::invalid_params(format!("there is no tool {:?}", name));
+    let tool = context.catalog.tool(&name).ok_or_else(unknown)?;
+    let given = params.arguments();
+    let text = std::str::from_utf8(&given).unwrap_or_default();
     let arguments = parse_unambiguous(text)
         .map_err(|error| RpcError::invalid_params(format!("params.arguments: {error}")))?;
     if !arguments.is_object() {
@@ -154,7 +141,7 @@ pub(super) async fn run(context: &Context, params: &Params) -> Result<Ran, RpcEr
         return done(Outcome::failure(&limited.to_string()));
     }
     // A round of questions and answers is nobody else's.
-    let fresh = call.input_responses.is_none() && call.request_state.is_none();
+    let fresh = params.get("inputResponses").is_none() && params.get("requestState").is_none();
     let key =
         tool.cache_ttl.filter(|_| fresh).map(|ttl| (cache_key(tool.fingerprint, &arguments, text), ttl));
     if let Some((key, _)) = &key
@@ -162,11 +149,15 @@ pub(super) async fn run(context: &Context, params: &Params) -> Result<Ran, RpcEr
     {
         return Ok(Ran::Done(outcome));
     }
-    let ran = request(context, tool, &params.part(given), params).await;
-    if let (Some((key, ttl)), Ran::Done(outcome)) = (key, &ran)
-        && let Some(size) = outcome.keepable_size()
-    {
-        context.gateway.results.put(key, Arc::clone(outcome), size, ttl, Instant::now()).await;
+    let ran = request(context, tool, &given, params).await;
+    let kept = match (&ran, key) {
+        (Ran::Done(outcome), Some((key, ttl))) => {
+            outcome.keepable_size().map(|size| (key, Arc::clone(outcome), size, ttl))
+        }
+        _ => None,
+    };
+    if let Some((key, outcome, size, ttl)) = kept {
+        context.gateway.results.put(key, outcome, size, ttl, Instant::now()).await;
     }
     Ok(ran)
 }
@@ -195,7 +186,7 @@ fn is_exact(value: &Value) -> bool {
 /// Sends the request, and reads the answer.
 async fn request(context: &Context, tool: &Arc<Tool>, arguments: &Bytes, params: &Params) -> Ran {
     let failure = |sentence: String| Ran::Done(Arc::new(Outcome::failure(&sentence)));
-    let outgoing = map(&tool.target, &tool.method, &tool.path_defaults, arguments, &params.bytes());
+    let outgoing = map(&tool.target, &tool.method, &tool.path_defaults, arguments, || params.text());
     let Outgoing { path, body } = match outgoing {
         Ok(outgoing) => outgoing,
         Err(error) => return failure(format!("the arguments cannot be used: {error}")),

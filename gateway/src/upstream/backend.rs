@@ -1,4 +1,4 @@
-//! One Service's port: how many calls are in flight to it, and whether it is worth calling.
+//! One Service's port: how many calls are in flight to it, whether it is worth calling, and which connections to it are kept.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,6 +9,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
 use super::Failure;
+use super::connection::Idle;
 
 /// How many calls may be in flight to one backend. More than half of what a server serves by default, so that one slow
 /// backend leaves room for the others.
@@ -26,6 +27,8 @@ pub struct Backend {
     authority: Authority,
     in_flight: Arc<Semaphore>,
     circuit: Mutex<Circuit>,
+    plain: Arc<Idle>,
+    tls: Arc<Idle>,
 }
 
 /// What a call in flight holds.
@@ -42,6 +45,8 @@ impl Backend {
             authority,
             in_flight: Arc::new(Semaphore::new(MAX_IN_FLIGHT)),
             circuit: Mutex::new(Circuit::default()),
+            plain: Arc::default(),
+            tls: Arc::default(),
         }
     }
 
@@ -55,6 +60,17 @@ impl Backend {
     #[must_use]
     pub fn in_flight(&self) -> usize {
         MAX_IN_FLIGHT.saturating_sub(self.in_flight.available_permits())
+    }
+
+    /// Connections that were kept for later requests, with TLS or without.
+    pub(super) const fn kept(&self, tls: bool) -> &Arc<Idle> {
+        if tls { &self.tls } else { &self.plain }
+    }
+
+    /// Closes connections that have been kept for long enough.
+    pub fn sweep(&self, now: Instant) {
+        self.plain.sweep(now);
+        self.tls.sweep(now);
     }
 
     /// Whether it is left alone for a while.

@@ -5,10 +5,9 @@ use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, header};
 use http_body::Body as _;
 use http_body_util::BodyExt;
-use hyper::body::Incoming;
 
 use super::client::Exchange;
-use super::{Events, Failure};
+use super::{Events, Failure, ResponseBody};
 
 /// How much of a body is repeated to the caller where the status is one of failure, in bytes.
 const BEGINNING: usize = 1024;
@@ -102,7 +101,7 @@ fn media_type(headers: &HeaderMap) -> Option<String> {
 ///
 /// # Errors
 /// Where it is larger, or breaks off.
-pub async fn collect(mut body: Incoming, max_bytes: usize) -> Result<Bytes, Failure> {
+pub async fn collect(mut body: ResponseBody, max_bytes: usize) -> Result<Bytes, Failure> {
     let too_large = || Failure::TooLarge { limit: max_bytes };
     if body.size_hint().lower() > u64::try_from(max_bytes).unwrap_or(u64::MAX) {
         return Err(too_large());
@@ -127,7 +126,7 @@ pub async fn collect(mut body: Incoming, max_bytes: usize) -> Result<Bytes, Fail
 }
 
 /// How a body begins, where it is text.
-async fn beginning(mut body: Incoming) -> String {
+async fn beginning(mut body: ResponseBody) -> String {
     let mut bytes = BytesMut::new();
     while bytes.len() < BEGINNING {
         let Some(Ok(frame)) = body.frame().await else { break };

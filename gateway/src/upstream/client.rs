@@ -1,22 +1,21 @@
-//! The client: one pool for all backends.
+//! The client of all backends.
 
-use std::error::Error as _;
+use std::error::Error;
 use std::mem;
 use std::time::Duration;
 
 use axum::body::Body;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
-use hyper::body::Incoming;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
 use mcp_process::tls;
 use rand::Rng as _;
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
+use tower::Service as _;
 
 use super::backend::Permit;
+use super::connection::{Connection, ResponseBody};
 use super::failure::is_unavailable;
 use super::{Failure, Target};
 use crate::body::Passing;
@@ -24,20 +23,13 @@ use crate::body::Passing;
 /// How long a connection may take to be made.
 const CONNECT: Duration = Duration::from_secs(5);
 
-/// How long an idle connection is kept. Below what servers mostly keep theirs, so that a request seldom meets their
-/// closing.
-const IDLE: Duration = Duration::from_secs(30);
-
-/// How many idle connections are kept to one backend.
-const MAX_IDLE: usize = 64;
-
 /// How long the first retry waits at most; each later one twice as long.
 const FIRST_WAIT: Duration = Duration::from_millis(50);
 
-/// The client. Clones share the pool.
+/// The client.
 #[derive(Debug, Clone)]
 pub struct Upstream {
-    client: Client<HttpsConnector<HttpConnector>, Body>,
+    connector: HttpsConnector<HttpConnector>,
 }
 
 /// A request to a backend.
@@ -68,7 +60,7 @@ pub struct Exchange {
     pub status: StatusCode,
     /// The headers.
     pub headers: HeaderMap,
-    pub(super) body: Option<Incoming>,
+    pub(super) body: Option<ResponseBody>,
     permit: Permit,
 }
 
@@ -99,12 +91,36 @@ impl Upstream {
             .https_or_http()
             .enable_http1()
             .wrap_connector(http);
-        let client = Client::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(IDLE)
-            .pool_max_idle_per_host(MAX_IDLE)
-            .build(connector);
-        Self { client }
+        Self { connector }
+    }
+
+    /// One exchange, over a connection that was kept, or a new one.
+    async fn exchange(
+        &self,
+        target: &Target,
+        mut request: http::Request<Body>,
+    ) -> Result<http::Response<ResponseBody>, Failure> {
+        let kept = target.kept();
+        request.headers_mut().insert(header::HOST, target.host().clone());
+        while let Some(connection) = kept.take(Instant::now()) {
+            match connection.send(request, kept).await {
+                Ok(answered) => return Ok(answered),
+                // The backend has just closed it.
+                Err(mut error) => match error.take_message() {
+                    Some(unsent) => request = unsent,
+                    None => return Err(Failure::Broken(root(error.error()))),
+                },
+            }
+        }
+        // Seldom needed, and large: every request would have to carry it about.
+        let connection = Box::pin(self.connect(target)).await?;
+        connection.send(request, kept).await.map_err(|error| Failure::Broken(root(error.error())))
+    }
+
+    async fn connect(&self, target: &Target) -> Result<Box<Connection>, Failure> {
+        let stream = self.connector.clone().call(target.origin()?).await;
+        let stream = stream.map_err(|error| Failure::Connect(root(&*error)))?;
+        Connection::begin(stream).await.map_err(|error| Failure::Broken(root(&error)))
     }
 
     /// Sends a request, again where that may help, and waits for the answer's head.
@@ -146,7 +162,7 @@ impl Upstream {
         &self,
         request: &mut Request<'_>,
         is_last: bool,
-    ) -> Result<http::Response<Incoming>, Failure> {
+    ) -> Result<http::Response<ResponseBody>, Failure> {
         let (path, headers) = if is_last {
             (mem::take(&mut request.path), mem::take(&mut request.headers))
         } else {
@@ -154,16 +170,14 @@ impl Upstream {
         };
         let mut outgoing = http::Request::new(Body::from(request.body.clone()));
         *outgoing.method_mut() = request.method.clone();
-        *outgoing.uri_mut() = request.target.uri(path)?;
+        *outgoing.uri_mut() = Target::uri(path)?;
         *outgoing.headers_mut() = headers;
-        // The client would write it anew for each request.
-        outgoing.headers_mut().insert(header::HOST, request.target.host().clone());
         if !request.body.is_empty() {
             let json = HeaderValue::from_static("application/json");
             outgoing.headers_mut().entry(header::CONTENT_TYPE).or_insert(json);
         }
-        let sent = timeout_at(request.deadline, self.client.request(outgoing)).await;
-        sent.map_err(|_| Failure::Timeout(request.timeout))?.map_err(|error| failed(&error))
+        let sent = timeout_at(request.deadline, self.exchange(request.target, outgoing)).await;
+        sent.map_err(|_| Failure::Timeout(request.timeout))?
     }
 
     /// Passes a request through as it is, its body streaming. The answer's head must come within `timeout` of the body's
@@ -178,7 +192,7 @@ impl Upstream {
         request: http::Request<Body>,
         passing: &mut Passing,
         timeout: Duration,
-    ) -> Result<(http::Response<Incoming>, Permit), Failure> {
+    ) -> Result<(http::Response<ResponseBody>, Permit), Failure> {
         let permit = target.backend.admit(Instant::now())?;
         let late = async {
             passing.ended().await;
@@ -186,7 +200,7 @@ impl Upstream {
         };
         let outcome = tokio::select! {
             biased;
-            sent = self.client.request(request) => sent.map_err(|error| failed(&error)),
+            sent = self.exchange(target, request) => sent,
             () = late => Err(Failure::Timeout(timeout)),
         };
         let healthy = match &outcome {
@@ -198,12 +212,10 @@ impl Upstream {
     }
 }
 
-fn failed(error: &hyper_util::client::legacy::Error) -> Failure {
-    let mut reason = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        reason = cause.to_string();
-        source = cause.source();
+/// What an error comes from.
+fn root(mut error: &(dyn Error + 'static)) -> String {
+    while let Some(source) = error.source() {
+        error = source;
     }
-    if error.is_connect() { Failure::Connect(reason) } else { Failure::Broken(reason) }
+    error.to_string()
 }

@@ -2,21 +2,20 @@
 
 use bytes::{Buf, BytesMut};
 use http_body_util::BodyExt;
-use hyper::body::Incoming;
 
-use super::Failure;
+use super::{Failure, ResponseBody};
 
 /// The events of a response, one at a time.
 #[derive(Debug)]
 pub struct Events {
-    body: Incoming,
+    body: ResponseBody,
     parser: Parser,
 }
 
 impl Events {
     /// Reads events of at most `max_bytes` each.
     #[must_use]
-    pub fn new(body: Incoming, max_bytes: usize) -> Self {
+    pub fn new(body: ResponseBody, max_bytes: usize) -> Self {
         Self { body, parser: Parser::new(max_bytes) }
     }
 

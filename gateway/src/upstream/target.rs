@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use http::HeaderValue;
-use http::uri::{self, Authority, PathAndQuery, Scheme, Uri};
+use http::uri::{Authority, PathAndQuery, Scheme, Uri};
 use mcp_crds::snapshot::Operation;
 use mcp_crds::v1alpha1::{self, Payload, ServiceRef};
 
+use super::connection::Idle;
 use super::{Backend, Failure};
 use crate::catalog::Backends;
 use crate::pattern::Pattern;
@@ -63,15 +64,21 @@ impl Target {
         &self.host
     }
 
-    /// The URI of a request to it.
-    pub(crate) fn uri(&self, path: String) -> Result<Uri, Failure> {
-        let wrong = |reason: &dyn std::fmt::Display| Failure::Request(reason.to_string());
-        let path = PathAndQuery::from_maybe_shared(path).map_err(|error| wrong(&error))?;
-        let mut parts = uri::Parts::default();
-        parts.scheme = Some(self.scheme.clone());
-        parts.authority = Some(self.backend.authority().clone());
-        parts.path_and_query = Some(path);
-        Uri::from_parts(parts).map_err(|error| wrong(&error))
+    /// Connections that were kept for it.
+    pub(super) fn kept(&self) -> &Arc<Idle> {
+        self.backend.kept(self.scheme == Scheme::HTTPS)
+    }
+
+    /// Where to connect to.
+    pub(super) fn origin(&self) -> Result<Uri, Failure> {
+        let uri = Uri::builder().scheme(self.scheme.clone()).authority(self.backend.authority().clone());
+        uri.path_and_query("/").build().map_err(|error| Failure::Request(error.to_string()))
+    }
+
+    /// What a request's first line has, of a path with its query.
+    pub(crate) fn uri(path: String) -> Result<Uri, Failure> {
+        let path = PathAndQuery::from_maybe_shared(path);
+        path.map(Uri::from).map_err(|error| Failure::Request(error.to_string()))
     }
 }
 

@@ -12,6 +12,7 @@
 mod backends;
 mod browsers;
 mod clients;
+mod connections;
 mod ending;
 mod hostile;
 mod live;

@@ -22,7 +22,7 @@ pub(super) use sessions::Missing;
 pub use sessions::{Counted, Sessions};
 
 use self::sessions::random_text;
-use super::message::{Id, Params};
+use super::message::{Answer, Id};
 use super::protocol::{LogLevel, Version};
 use crate::redis::{Away, Redis, What};
 
@@ -36,7 +36,7 @@ pub(super) const MAX_URI: usize = 2048;
 const MAX_IN_FLIGHT: usize = 100;
 
 /// The answer to a request that a client was asked.
-pub(super) type Answering = oneshot::Receiver<Result<Params, Params>>;
+pub(super) type Answering = oneshot::Receiver<Result<Answer, Answer>>;
 
 /// One session, as far as this pod has to do with it.
 #[derive(Debug)]
@@ -76,7 +76,7 @@ struct State {
 struct Here {
     stream: Option<CancellationToken>,
     in_flight: HashMap<Id, CancellationToken>,
-    asked: HashMap<Id, oneshot::Sender<Result<Params, Params>>>,
+    asked: HashMap<Id, oneshot::Sender<Result<Answer, Answer>>>,
 }
 
 impl Here {
@@ -268,7 +268,7 @@ impl Session {
     }
 
     /// The client has answered whoever asked. An answer that nobody waits for is dropped.
-    pub(super) async fn answer(&self, id: &Id, result: Result<Params, Params>) {
+    pub(super) async fn answer(&self, id: &Id, result: Result<Answer, Answer>) {
         let Err(result) = self.answer_here(id, result) else { return };
         if let Some(kept) = &self.kept {
             let (Ok(body) | Err(body)) = &result;
@@ -278,7 +278,7 @@ impl Session {
     }
 
     /// Gives the answer back where nobody waits for it here.
-    fn answer_here(&self, id: &Id, result: Result<Params, Params>) -> Result<(), Result<Params, Params>> {
+    fn answer_here(&self, id: &Id, result: Result<Answer, Answer>) -> Result<(), Result<Answer, Answer>> {
         match self.here(|here| here.asked.remove(id)) {
             Some(sender) => sender.send(result),
             None => Err(result),
@@ -300,7 +300,7 @@ impl Session {
                 }
             }
             What::Answered { id, is_error, body } => {
-                let body = Params::from(String::from(body));
+                let body = Answer::from(body);
                 if let Some(id) = Id::from_json(&id) {
                     let _ = self.answer_here(&id, if is_error { Err(body) } else { Ok(body) });
                 }

@@ -103,8 +103,8 @@ async fn an_answer_finds_who_waits_for_it() {
     let sessions = mk_sessions(1);
     let (_, session) = begun(&sessions, Instant::now()).await;
     let (id, answering) = session.expect_answer();
-    session.answer(&Id::from("other".to_owned()), Ok(Params::default())).await;
-    session.answer(&id, Ok(Params::from("{\"a\":1}".to_owned()))).await;
+    session.answer(&Id::from("other".to_owned()), Ok(Answer::from(Box::from("{}")))).await;
+    session.answer(&id, Ok(Answer::from(Box::from("{\"a\":1}")))).await;
     assert_eq!(answering.await.unwrap().unwrap().text(), "{\"a\":1}");
     assert!(session.state.lock().here.is_none());
 }
