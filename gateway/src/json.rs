@@ -28,17 +28,6 @@ impl<'a> Members<'a> {
         self.0.iter().find(|(own, _)| own == name).map(|(_, value)| *value)
     }
 
-    /// A name that several members have.
-    #[must_use]
-    pub fn repeated(&self) -> Option<&str> {
-        let mut names: Vec<&str> = self.0.iter().map(|(name, _)| &**name).collect();
-        names.sort_unstable();
-        names.windows(2).find_map(|pair| match pair {
-            [one, other] if one == other => Some(*one),
-            _ => None,
-        })
-    }
-
     /// Whether there is such a member.
     #[must_use]
     pub fn has(&self, name: &str) -> bool {
@@ -214,12 +203,12 @@ pub(crate) fn push_string(out: &mut String, value: &str) {
 
 /// How many bytes a text has before the first that must be escaped in JSON.
 fn plain_bytes(text: &str) -> usize {
-    let is_plain = |byte: &u8| !matches!(byte, b'"' | b'\\' | 0..b' ');
+    let escaped = |byte: u8| u8::from(byte < b' ') | u8::from(byte == b'"') | u8::from(byte == b'\\');
     let (chunks, _) = text.as_bytes().as_chunks::<16>();
     // Without a branch within sixteen bytes, they are compared all at once.
-    let plain = chunks.iter().take_while(|chunk| chunk.iter().fold(true, |all, byte| all & is_plain(byte)));
+    let plain = chunks.iter().take_while(|chunk| chunk.iter().fold(0, |any, byte| any | escaped(*byte)) == 0);
     let from = plain.count() * 16;
-    from + text.as_bytes().iter().skip(from).take_while(|byte| is_plain(byte)).count()
+    from + text.as_bytes().iter().skip(from).take_while(|byte| escaped(**byte) == 0).count()
 }
 
 /// How many values may be in an object that is read, and in a value that is checked against a schema. Each takes many times its

@@ -28,7 +28,7 @@ use crate::upstream::{Directory, Upstream};
 use crate::{admin, router, server};
 
 /// How often sessions and idle connections are looked through for those whose time is over.
-const SWEEP: Duration = Duration::from_secs(30);
+const SWEEP: Duration = Duration::from_secs(5);
 
 /// How long the start waits for Redis.
 const REDIS: Duration = Duration::from_secs(1);

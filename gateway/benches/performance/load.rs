@@ -13,9 +13,6 @@ const RUN: u64 = 4;
 /// How often each is run.
 const ROUNDS: usize = 3;
 
-/// How long a connection waits between requests that come at a rate, in milliseconds: at least and at most.
-const PAUSE: (u32, u32) = (5, 15);
-
 /// A request that is sent again and again.
 pub(crate) struct Load {
     script: tempfile::TempPath,
@@ -39,14 +36,6 @@ impl Load {
             writeln!(script, "wrk.headers['{name}'] = '{value}'")?;
         }
         Self::script(&script, connections)
-    }
-
-    /// The same requests, but about so many a second, from as many connections as that takes.
-    pub(crate) fn at_rate(&self, rate: f64) -> anyhow::Result<Self> {
-        let (least, most) = PAUSE;
-        let connections = rate * f64::from(least + most) / 2.0 / 1000.0;
-        let pause = format!("function delay() return math.random({least}, {most}) end\n");
-        Self::script(&(std::fs::read_to_string(&self.script)? + &pause), connections as usize)
     }
 
     /// Does what a script of wrk says.

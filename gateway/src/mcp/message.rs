@@ -15,6 +15,9 @@ use crate::json::{Members, Object};
 /// How long the text of a request's id may be, in bytes.
 const MAX_ID: usize = 1024;
 
+/// How many members `params` may have. Each is kept by itself for as long as its request lasts.
+const MAX_MEMBERS: usize = 1000;
+
 /// The id of a request, as its text: a string or an integer.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Id(Box<str>);
@@ -59,13 +62,26 @@ pub(super) struct Params(Arc<[(Box<str>, Bytes)]>);
 impl Params {
     /// `members` are parts of `body`, of which nothing is copied.
     fn of(body: &Bytes, members: &Members<'_>) -> Result<Self, RpcError> {
-        if let Some(name) = members.repeated() {
-            return Err(RpcError::invalid_params(format!("params: member {name:?} is there twice")));
+        if members.0.len() > MAX_MEMBERS {
+            let reason = format!("params has {} members, of at most {MAX_MEMBERS}", members.0.len());
+            return Err(RpcError::invalid_request(reason));
         }
         let member = |(name, value): &(Cow<'_, str>, &RawValue)| {
             ((&**name).into(), body.slice_ref(value.get().as_bytes()))
         };
         Ok(Self(members.0.iter().map(member).collect()))
+    }
+
+    /// Refuses what has a member twice: who takes the first of two would get another value than who takes the last.
+    pub(super) fn check_unambiguous(&self) -> Result<(), RpcError> {
+        let mut names: Vec<&str> = self.0.iter().map(|(name, _)| &**name).collect();
+        names.sort_unstable();
+        match names.windows(2).find(|pair| pair.first() == pair.last()) {
+            Some([name, _]) => {
+                Err(RpcError::invalid_params(format!("params: member {name:?} is there twice")))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// A member's value as its text; none where that is `null`.
@@ -321,20 +337,32 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_member_of_params_is_there_once() {
-        for params in [r#"{"name":"a","name":"b"}"#, r#"{"x":1,"\u0078":2}"#] {
-            assert_eq!(
-                code(&format!(r#"{{"jsonrpc":"2.0","id":1,"method":"m","params":{params}}}"#)),
-                -32602
-            );
+    fn params(text: &str) -> Params {
+        match parse(&format!(r#"{{"jsonrpc":"2.0","id":1,"method":"m","params":{text}}}"#)) {
+            Ok(Body::One(Message::Request { params, .. })) => params,
+            other => panic!("{other:?}"),
         }
     }
 
     #[test]
+    fn a_member_of_params_is_there_once() {
+        for text in [r#"{"name":"a","name":"b"}"#, r#"{"x":1,"a":0,"\u0078":2}"#] {
+            assert!(params(text).check_unambiguous().is_err(), "{text}");
+        }
+        assert_eq!(params(r#"{"a":1,"b":1,"A":1}"#).check_unambiguous(), Ok(()));
+    }
+
+    #[test]
+    fn the_members_of_params_are_bounded() {
+        let many = |count: usize| format!("{{{}}}", vec!["\"a\":0"; count].join(","));
+        assert_eq!(params(&many(MAX_MEMBERS)).0.len(), MAX_MEMBERS);
+        let text = many(MAX_MEMBERS + 1);
+        assert_eq!(code(&format!(r#"{{"jsonrpc":"2.0","id":1,"method":"m","params":{text}}}"#)), -32600);
+    }
+
+    #[test]
     fn params_are_changed_and_read() {
-        let text = r#"{"jsonrpc":"2.0","id":1,"method":"m","params":{"a":[1],"b":null,"c":"x"}}"#;
-        let Ok(Body::One(Message::Request { params, .. })) = parse(text) else { panic!("a request") };
+        let params = params(r#"{"a":[1],"b":null,"c":"x"}"#);
         let changed = params.with([("c", None), ("a", Some("2".to_owned())), ("d", Some("{}".to_owned()))]);
         assert_eq!(changed.text(), r#"{"b":null,"a":2,"d":{}}"#);
         #[derive(Debug, Deserialize)]

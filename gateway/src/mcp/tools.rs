@@ -107,6 +107,7 @@ pub(super) async fn call(context: Arc<Context>) -> Reply {
 
 /// Calls a tool once.
 pub(super) async fn run(context: &Context, params: &Params) -> Result<Ran, RpcError> {
+    params.check_unambiguous()?;
     let missing = || RpcError::invalid_params("params.name: is missing");
     let name: Cow<'_, str> = params.member("name")?.ok_or_else(missing)?;
     let modern = context.generation().is_modern();

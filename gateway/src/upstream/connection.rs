@@ -21,6 +21,7 @@ use hyper_rustls::MaybeHttpsStream;
 use hyper_util::rt::TokioIo;
 use parking_lot::Mutex;
 use tokio::net::TcpStream;
+use tokio::task::unconstrained;
 use tokio::time::Instant;
 
 /// What a connection runs over.
@@ -69,10 +70,10 @@ impl Connection {
         request: Request<Body>,
         home: &Arc<Idle>,
     ) -> Result<Response<ResponseBody>, TrySendError<Request<Body>>> {
-        let mut answered = pin!(self.sender.try_send_request(request));
+        // Nothing but driving brings the answer about, so nobody needs to be woken for it; and tokio is not to make it wait either.
+        let mut answered = pin!(unconstrained(self.sender.try_send_request(request)));
         let answered = poll_fn(|context| {
             self.drive(context);
-            // Nothing but driving brings it about, so nobody needs to be woken for it.
             answered.as_mut().poll(&mut nobody())
         });
         Ok(answered.await?.map(|body| ResponseBody::new(body, self, home)))
@@ -98,9 +99,11 @@ impl Idle {
         }
     }
 
+    /// Keeps one that is through with its exchange. A backend may answer before it has been sent all of a request; what is left of
+    /// that goes with the connection.
     fn keep(&self, connection: Box<Connection>) {
         let mut kept = self.0.lock();
-        if connection.driver.is_some() && kept.len() < MAX_IDLE {
+        if connection.sender.is_ready() && kept.len() < MAX_IDLE {
             kept.push((connection, Instant::now()));
         }
     }
@@ -111,7 +114,8 @@ impl Idle {
     }
 }
 
-/// The body of an answer. With its end the connection is free for another exchange.
+/// The body of an answer. Reading it drives the connection, and so sends what is left of the request as well; with its end the
+/// connection is free for another exchange, if it is through with the request.
 #[derive(Debug)]
 pub struct ResponseBody {
     body: Incoming,

@@ -4,11 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use axum::body::Body;
+use futures::StreamExt as _;
 use futures::future::join_all;
+use http::Method;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
-use tokio::sync::mpsc;
+use tokio::sync::{Barrier, mpsc};
 use tokio::time::{sleep, timeout};
 
 use super::support::backend::Backend;
@@ -40,45 +43,47 @@ async fn called(client: &Client) -> String {
     client.call("t", json!({})).await.text()
 }
 
-/// A backend that answers each request with which of its connections that came on, and how many it has had.
-async fn mk_counting() -> (Backend, Arc<AtomicUsize>) {
-    let connections = Arc::new(AtomicUsize::new(0));
-    let counted = Arc::clone(&connections);
+/// A gateway whose tool is answered with which of the backend's connections was used, whenever so many calls wait.
+async fn mk_counting(calls: usize) -> (Gateway, (Backend, Objects)) {
+    let (connections, barrier) = (AtomicUsize::new(0), Arc::new(Barrier::new(calls)));
     let backend = Backend::raw(move |mut stream| {
-        let number = counted.fetch_add(1, Ordering::SeqCst);
+        let (number, barrier) = (connections.fetch_add(1, Ordering::SeqCst), Arc::clone(&barrier));
         async move {
             while asked(&mut stream).await {
-                sleep(Duration::from_millis(20)).await;
+                barrier.wait().await;
                 answer(&mut stream, &number.to_string(), "").await;
             }
         }
     })
     .await;
-    (backend, connections)
+    let (gateway, objects) = mk_gateway(&backend, json!({})).await;
+    (gateway, (backend, objects))
 }
 
 #[tokio::test]
 async fn a_connection_is_used_again_and_by_one_call_at_a_time() {
-    let (backend, connections) = mk_counting().await;
-    let (gateway, _objects) = mk_gateway(&backend, json!({})).await;
-    let client = gateway.client();
-    for _ in 0..10 {
-        assert_eq!(called(&client).await, "0");
+    for calls in [1, 8] {
+        let (gateway, _parts) = mk_counting(calls).await;
+        let client = gateway.client();
+        for _ in 0..5 {
+            let mut said = join_all((0..calls).map(|_| called(&client))).await;
+            said.sort_unstable();
+            assert_eq!(said, (0..calls).map(|number| number.to_string()).collect::<Vec<_>>());
+        }
     }
-    for _ in 0..3 {
-        let mut said = join_all((0..8).map(|_| called(&client))).await;
-        said.sort_unstable();
-        said.dedup();
-        assert_eq!(said.len(), 8, "{said:?}");
-    }
-    assert_eq!(connections.load(Ordering::SeqCst), 8);
 }
 
 #[tokio::test]
 async fn a_connection_that_the_backend_closes_is_not_used_again() {
-    let backend = Backend::raw(|mut stream| async move {
-        if asked(&mut stream).await {
-            answer(&mut stream, "once", "").await;
+    let (closed, mut closes) = mpsc::unbounded_channel();
+    let backend = Backend::raw(move |mut stream| {
+        let closed = closed.clone();
+        async move {
+            if asked(&mut stream).await {
+                answer(&mut stream, "once", "").await;
+                drop(stream);
+                closed.send(()).expect("the test runs");
+            }
         }
     })
     .await;
@@ -86,8 +91,9 @@ async fn a_connection_that_the_backend_closes_is_not_used_again() {
     let client = gateway.client();
     for _ in 0..10 {
         assert_eq!(called(&client).await, "once");
-        // The end of the connection takes a moment to come.
-        sleep(Duration::from_millis(20)).await;
+        closes.recv().await.expect("it closes");
+        // The gateway hears of it in a moment.
+        sleep(Duration::from_millis(100)).await;
     }
 }
 
@@ -105,6 +111,33 @@ async fn nobody_gets_what_a_backend_says_before_it_is_asked() {
     for _ in 0..10 {
         assert_eq!(called(&client).await, "answer");
     }
+}
+
+#[tokio::test]
+async fn a_backend_that_answers_before_it_has_everything_is_sent_no_more() {
+    let (ended, mut ends) = mpsc::unbounded_channel();
+    let backend = Backend::raw(move |mut stream| {
+        let ended = ended.clone();
+        async move {
+            assert!(asked(&mut stream).await);
+            answer(&mut stream, "enough", "").await;
+            while asked(&mut stream).await {}
+            ended.send(()).expect("the test runs");
+        }
+    })
+    .await;
+    let service = json!({"name": "backend", "port": 80, "path": "/files"});
+    let objects = Objects::new(&[json!({
+        "apiVersion": "mcp.example.com/v1alpha1", "kind": "MCPResource",
+        "metadata": {"name": "files", "namespace": "tests"},
+        "spec": {"operations": [{"method": "POST", "ingressPath": "/files", "service": service}]},
+    })]);
+    let gateway = Gateway::start(&objects, backend.address, &[], &[]).await;
+    let some = futures::stream::once(async { Ok::<_, std::io::Error>("half") });
+    let endless = Body::from_stream(some.chain(futures::stream::pending()));
+    let answered = gateway.client().send(Method::POST, "/files", &[], endless).await.expect("an answer");
+    assert_eq!((answered.status, answered.body.as_str()), (200, "enough"));
+    timeout(Duration::from_secs(20), ends.recv()).await.expect("its connection is closed");
 }
 
 #[tokio::test]

@@ -243,8 +243,13 @@ async fn json_that_is_deep_or_none() {
         assert_eq!(first["error"]["code"], code, "{body}: {said:?}");
         assert!(said.status == 400 || said.status == 200, "{said:?}");
     }
-    let ambiguous = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"echo","arguments":{"a":1,"a":2}}}"#;
-    assert_eq!(client.post(&headers, ambiguous).await.message()["error"]["code"], -32602);
+    for params in
+        [r#"{"name":"echo","arguments":{"a":1,"a":2}}"#, r#"{"name":"echo","name":"echo"}"#, r#"{"name":1}"#]
+    {
+        let wrong = format!(r#"{{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{params}}}"#);
+        let said = client.post(&headers, wrong).await.message();
+        assert_eq!((&said["error"]["code"], &said["id"]), (&json!(-32602), &json!(7)), "{params}: {said}");
+    }
     assert_serves(&gateway).await;
 }
 
