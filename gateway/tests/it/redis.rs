@@ -404,7 +404,7 @@ async fn a_slow_redis_is_waited_for_and_a_gateway_starts_without_one() {
 #[tokio::test]
 async fn lifecycles_leave_nothing_behind() {
     // In `make test` there are more of them than the fast tests have time for.
-    let lifecycles: usize = std::env::var("LIFECYCLES").map_or(12_000, |text| text.parse().unwrap());
+    let lifecycles: usize = std::env::var("LIFECYCLES").map_or(4_000, |text| text.parse().unwrap());
     let redis = Redis::start().await;
     let replicas = Replicas::start(&redis, &[]).await;
     let mut resident = Vec::new();
