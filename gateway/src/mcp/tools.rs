@@ -114,7 +114,7 @@ pub(super) async fn run(context: &Context, params: &Params) -> Result<Ran, RpcEr
     if modern {
         header::check_name(&context.headers, &name)?;
     }
-    let unknown = || RpcError::invalid_params(format!("there is no tool {:?}", name));
+    let unknown = || RpcError::invalid_params(format!("there is no tool {name:?}"));
     let tool = context.catalog.tool(&name).ok_or_else(unknown)?;
     let given = params.arguments();
     let text = std::str::from_utf8(&given).unwrap_or_default();

@@ -125,11 +125,11 @@ pub struct ResponseBody {
 
 impl ResponseBody {
     fn new(body: Incoming, connection: Box<Connection>, home: &Arc<Idle>) -> Self {
-        let mut reply = Self { body, connection: Some((connection, Arc::clone(home))) };
-        if http_body::Body::is_end_stream(&reply) {
-            reply.free();
+        let mut this = Self { body, connection: Some((connection, Arc::clone(home))) };
+        if http_body::Body::is_end_stream(&this) {
+            this.free();
         }
-        reply
+        this
     }
 
     fn free(&mut self) {
@@ -239,6 +239,18 @@ mod tests {
         assert!(home.take(Instant::now()).is_none());
         assert_ne!(other.read(&mut [0; 4096]).await.unwrap(), 0);
         assert_eq!(other.read(&mut [0; 4096]).await.unwrap(), 0, "it is closed");
+    }
+
+    #[tokio::test]
+    async fn a_connection_is_not_kept_that_has_more_of_its_request_to_send() {
+        let home = Arc::new(Idle::default());
+        let (connection, mut other) = mk_connection().await;
+        other.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi").await.unwrap();
+        let endless = Body::from_stream(futures::stream::pending::<Result<Bytes, hyper::Error>>());
+        let request = Request::post("/").body(endless).unwrap();
+        let answered = connection.send(request, &home).await.expect("an answer");
+        assert_eq!(answered.into_body().collect().await.unwrap().to_bytes(), "hi");
+        assert!(home.0.lock().is_empty(), "nobody would send the rest");
     }
 
     #[tokio::test]
