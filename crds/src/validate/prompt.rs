@@ -165,6 +165,7 @@ mod tests {
 
     use super::*;
     use crate::field::Reason;
+    use crate::validate::assert_soon;
 
     fn findings(spec: Value) -> Findings {
         let mut findings = Findings::default();
@@ -311,8 +312,7 @@ mod tests {
         let names = |prefix: &str| (0..6_000).map(|i| format!("{prefix}{i:050}")).collect::<Vec<_>>();
         let template: String = names("a").iter().take(1_100).map(|name| format!("{{{{{name}}}}}")).collect();
         let variables: Vec<_> = names("b").into_iter().map(|name| json!({"name": name})).collect();
-        let began = std::time::Instant::now();
-        assert_eq!(errors(json!({"template": template, "variables": variables})).len(), 1_100);
-        assert!(began.elapsed() < std::time::Duration::from_secs(10), "{:?}", began.elapsed());
+        let prompt = json!({"template": template, "variables": variables});
+        assert_soon(|| assert_eq!(errors(prompt.clone()).len(), 1_100));
     }
 }

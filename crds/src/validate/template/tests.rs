@@ -1,8 +1,7 @@
-use std::time::{Duration, Instant};
-
 use proptest::prelude::*;
 
 use super::*;
+use crate::validate::assert_soon;
 
 /// The template with placeholders as `[name]`, if nothing is wrong with it.
 fn rendered(text: &str) -> String {
@@ -275,12 +274,12 @@ fn hostile_templates_take_linear_time() {
         "{{", "}}", "<<", ">>", "{", "\\", "\\{{", "\\<<", "{{a", "<<a", "<< ", "<<\u{a0}", "<< a b ",
         "{{a}} ", "<<a>> ", "{{}}", "<<a\n", "{{a\n", "\\{{a\n", "\\<< a", "<<1",
     ];
-    let began = Instant::now();
-    for token in hostile {
-        for tail in ["", ">>", "}}"] {
-            let text = token.repeat(64 * 1024 / token.len()) + tail;
-            assert!(Template::parse(&text).render(|_| None).len() <= text.len());
+    assert_soon(|| {
+        for token in hostile {
+            for tail in ["", ">>", "}}"] {
+                let text = token.repeat(64 * 1024 / token.len()) + tail;
+                assert!(Template::parse(&text).render(|_| None).len() <= text.len());
+            }
         }
-    }
-    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+    });
 }
