@@ -1,6 +1,7 @@
 //! HTTP operations of resources, proxied at their `ingressPath`: streaming both ways, hop-by-hop headers removed.
 
 use std::borrow::Cow;
+use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures::stream::{self, Stream, StreamExt as _};
+use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, Method, StatusCode, header};
 use http_body_util::{BodyDataStream, BodyExt as _};
 use tokio::time::{Instant, timeout};
@@ -18,7 +20,7 @@ use crate::body::Passed;
 use crate::catalog::Catalog;
 use crate::cors;
 use crate::gateway::Gateway;
-use crate::upstream::{Failure, ResponseBody, Target};
+use crate::upstream::{Failure, ResponseBody};
 
 /// Headers that are about one connection (RFC 9110, section 7.6.1).
 const HOP_BY_HOP: [HeaderName; 8] = [
@@ -36,11 +38,11 @@ const HOP_BY_HOP: [HeaderName; 8] = [
 const PRIVATE: [HeaderName; 3] = [header::AUTHORIZATION, header::COOKIE, header::HOST];
 
 /// Answers a request for an operation, which is looked up by `path`.
-pub async fn proxy(gateway: Arc<Gateway>, catalog: &Catalog, path: &str, request: Request) -> Response {
+pub async fn proxy(gateway: &Arc<Gateway>, catalog: &Catalog, path: &str, request: &mut Request) -> Response {
     let (route, values) = match catalog.route(request.method(), path) {
         Ok(found) => found,
         Err(others) if others.is_empty() => return (StatusCode::NOT_FOUND, "not found\n").into_response(),
-        Err(others) if cors::is_preflight(&request) => return cors::preflight(request.headers(), &others),
+        Err(others) if cors::is_preflight(request) => return cors::preflight(request.headers(), &others),
         Err(others) => return not_allowed(&others),
     };
     let Some(ticket) = gateway.requests.enter(catalog.server.max_concurrent_requests) else {
@@ -50,37 +52,36 @@ pub async fn proxy(gateway: Arc<Gateway>, catalog: &Catalog, path: &str, request
             .into_response();
     };
     let path = route.target.path.expand(|name| values.get(name).map(|value| Cow::Owned(value.to_owned())));
-    let uri = path.map_err(|error| Failure::Request(error.to_string())).and_then(|mut path| {
+    let path = path.map_err(|error| Failure::Request(error.to_string())).and_then(|mut path| {
         if let Some(query) = request.uri().query() {
             path.push(if path.contains('?') { '&' } else { '?' });
             path.push_str(query);
         }
-        Target::uri(path)
+        Ok(PathAndQuery::from_maybe_shared(path)?)
     });
-    let uri = match uri {
-        Ok(uri) => uri,
-        Err(failure) => return failed(&gateway, &failure),
+    let path = match path {
+        Ok(path) => path,
+        Err(failure) => return failed(gateway, &failure),
     };
     let timeout = Duration::from_millis(catalog.server.request_timeout_ms);
-    let (parts, body) = request.into_parts();
     let until = Instant::now() + gateway.bounds.body_time;
-    let (body, mut passing) = Passed::new(body, gateway.bounds.body_bytes, until);
+    let (body, mut passing) = Passed::new(mem::take(request.body_mut()), gateway.bounds.body_bytes, until);
     let mut outgoing = http::Request::new(Body::new(body));
-    *outgoing.method_mut() = parts.method;
-    *outgoing.uri_mut() = uri;
-    *outgoing.headers_mut() = forwarded(parts.headers, &PRIVATE);
+    *outgoing.method_mut() = request.method().clone();
+    *outgoing.uri_mut() = path.into();
+    *outgoing.headers_mut() = forwarded(mem::take(request.headers_mut()), &PRIVATE);
     match gateway.upstream.pass(&route.target, outgoing, &mut passing, timeout).await {
         Err(failure) => match passing.wrong() {
             Some(error) => {
                 gateway.metrics.refused_body(error);
                 error.into_response()
             }
-            None => failed(&gateway, &failure),
+            None => failed(gateway, &failure),
         },
         Ok((response, permit)) => {
             let (mut parts, body) = response.into_parts();
             parts.headers = forwarded(parts.headers, &[]);
-            let frames = lively(body.into_data_stream(), timeout, gateway, (ticket, permit));
+            let frames = lively(body.into_data_stream(), timeout, Arc::clone(gateway), (ticket, permit));
             Response::from_parts(parts, Body::from_stream(frames))
         }
     }

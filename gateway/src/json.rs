@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::cell::Cell;
 use std::fmt::{self, Write as _};
+use std::ops::Deref;
 
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
@@ -64,7 +65,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
 
             fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Self::Value, M::Error> {
                 let mut members = Vec::with_capacity(8);
-                while let Some((Key(name), value)) = map.next_entry::<Key<'de>, &RawValue>()? {
+                while let Some((Text(name), value)) = map.next_entry::<Text<'de>, &RawValue>()? {
                     if members.len() == MAX_VALUES {
                         return Err(M::Error::custom(format_args!("it holds more than {MAX_VALUES} values")));
                     }
@@ -78,9 +79,19 @@ impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
     }
 }
 
-#[derive(Deserialize)]
+/// A string that is copied only where it has escapes. A `Cow` that is not a field itself, but within an `Option` or a tuple, is
+/// always read as a copy.
+#[derive(Debug, Deserialize)]
 #[serde(transparent)]
-struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
+pub struct Text<'a>(#[serde(borrow)] pub Cow<'a, str>);
+
+impl Deref for Text<'_> {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
 
 /// An object that is written member by member.
 #[derive(Debug)]
@@ -309,6 +320,14 @@ mod tests {
     fn members_keep_their_order_and_spelling() {
         let text = r#"{"b":1.0,"a":{"z":1e2,"y":18446744073709551616},"c":"\u0041"}"#;
         assert_eq!(Members::parse(text).unwrap().text(), text);
+    }
+
+    #[test]
+    fn a_string_is_copied_where_it_has_escapes() {
+        let texts: Vec<Option<Text<'_>>> = serde_json::from_str(r#"["plain","\u0065scaped",null]"#).unwrap();
+        let is_copied = |text: &Option<Text<'_>>| text.as_ref().map(|text| matches!(text.0, Cow::Owned(_)));
+        assert_eq!(texts.iter().map(is_copied).collect::<Vec<_>>(), [Some(false), Some(true), None]);
+        assert_eq!(texts[1].as_deref(), Some("escaped"));
     }
 
     #[test]

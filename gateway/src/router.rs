@@ -14,11 +14,21 @@ use crate::gateway::Gateway;
 use crate::{cors, ingress, mcp, security};
 
 /// Answers a request that came to this address: for `/health`, `/ready`, the endpoint, or an operation of a resource.
-pub async fn answer(gateway: Arc<Gateway>, local: Option<IpAddr>, request: Request) -> Response {
-    match request.uri().path() {
-        "/health" => of_reader(request.method(), || "ok\n"),
-        "/ready" => of_reader(request.method(), || ready(&gateway)),
-        _ => route(gateway, local, request).await,
+#[expect(
+    clippy::manual_async_fn,
+    reason = "an async function would hold the request twice, and be moved with both"
+)]
+pub fn answer(
+    gateway: Arc<Gateway>,
+    local: Option<IpAddr>,
+    mut request: Request,
+) -> impl Future<Output = Response> + Send {
+    async move {
+        match request.uri().path() {
+            "/health" => of_reader(request.method(), || "ok\n"),
+            "/ready" => of_reader(request.method(), || ready(&gateway)),
+            _ => route(&gateway, local, &mut request).await,
+        }
     }
 }
 
@@ -39,36 +49,37 @@ fn ready(gateway: &Gateway) -> (StatusCode, &'static str) {
     }
 }
 
-async fn route(gateway: Arc<Gateway>, local: Option<IpAddr>, request: Request) -> Response {
+async fn route(gateway: &Arc<Gateway>, local: Option<IpAddr>, request: &mut Request) -> Response {
     let Some(catalog) = gateway.live.get() else {
         return (StatusCode::SERVICE_UNAVAILABLE, "the server has not loaded its catalog yet\n")
             .into_response();
     };
-    let origin = match security::origin(&gateway, &catalog.server, local, &request) {
+    let origin = match security::origin(gateway, &catalog, local, request) {
         Ok(origin) => origin.cloned(),
         Err(refusal) => return refusal,
     };
-    let mut response = route_to(gateway, catalog, request).await;
+    let mut response = route_to(gateway, &catalog, request).await;
     if let Some(origin) = origin {
         cors::allow(response.headers_mut(), origin);
     }
     response
 }
 
-async fn route_to(gateway: Arc<Gateway>, catalog: Arc<Catalog>, request: Request) -> Response {
+async fn route_to(gateway: &Arc<Gateway>, catalog: &Arc<Catalog>, request: &mut Request) -> Response {
     match Place::of(&catalog.server, request.uri().path()) {
         Place::Endpoint => match *request.method() {
             Method::POST => mcp::post(gateway, catalog, request).await,
-            Method::GET => mcp::get(&gateway, request.headers()).await,
-            Method::DELETE => mcp::delete(&gateway, request.headers()).await,
-            Method::OPTIONS if cors::is_preflight(&request) => {
+            Method::GET => mcp::get(gateway, request.headers()).await,
+            Method::DELETE => mcp::delete(gateway, request.headers()).await,
+            Method::OPTIONS if cors::is_preflight(request) => {
                 cors::preflight(request.headers(), &[Method::POST, Method::GET, Method::DELETE])
             }
             _ => (StatusCode::METHOD_NOT_ALLOWED, [(header::ALLOW, "POST, GET, DELETE")]).into_response(),
         },
         Place::Operation(path) => {
             let path = path.to_owned();
-            ingress::proxy(gateway, &catalog, &path, request).await
+            // Seldom used, and large.
+            Box::pin(ingress::proxy(gateway, catalog, &path, request)).await
         }
     }
 }

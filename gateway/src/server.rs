@@ -16,6 +16,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::{GracefulConnection, GracefulShutdown};
+use mcp_process::gathered::Gathered;
 use mcp_process::timed::Timed;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
@@ -90,15 +91,14 @@ where
     let _ = stream.set_nodelay(true);
     let local = stream.local_addr().ok().map(|address| address.ip());
     let service = service_fn(move |request: http::Request<Incoming>| {
-        // What stays where it is needs not be copied from hand to hand.
-        Box::pin(answer(local, request.map(Body::new)).map(Ok::<_, Infallible>))
+        answer(local, request.map(Body::new)).map(Ok::<_, Infallible>)
     });
     http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(bounds.head_time)
         .max_buf_size(bounds.head_bytes)
         .max_headers(MAX_HEADERS)
-        .serve_connection(TokioIo::new(Timed::new(stream, bounds.write_time)), service)
+        .serve_connection(TokioIo::new(Timed::new(Gathered(stream), bounds.write_time)), service)
 }
 
 /// A connection that ended before it was accepted is nobody's fault; out of file descriptors takes a while to pass.

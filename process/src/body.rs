@@ -9,7 +9,7 @@ use http_body::Body;
 use http_body_util::BodyExt as _;
 use thiserror::Error;
 use tokio::sync::{Semaphore, SemaphorePermit};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
 /// Why a body was not read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -53,16 +53,16 @@ impl IntoResponse for BodyError {
 /// has sent what it had to send: the rest would be met by a closed connection.
 const REST: (usize, Duration) = (16 << 20, Duration::from_secs(2));
 
-/// Reads a body whole: of at most `max` bytes, which have come within `time`. As long as it comes in pieces, these are in `room`,
+/// Reads a body whole: of at most `max` bytes, which have come by `until`. As long as it comes in pieces, these are in `room`,
 /// which has a permit a byte and is everyone's.
 ///
 /// # Errors
 /// Where it passes a bound, or breaks off.
-pub async fn collect<B>(mut body: B, max: usize, time: Duration, room: &Semaphore) -> Result<Bytes, BodyError>
+pub async fn collect<B>(mut body: B, max: usize, until: Instant, room: &Semaphore) -> Result<Bytes, BodyError>
 where
     B: Body<Data = Bytes> + Unpin,
 {
-    let read = timeout(time, read(&mut body, max, room)).await;
+    let read = timeout_at(until, read(&mut body, max, room)).await;
     let read = read.unwrap_or(Err(BodyError::TooSlow));
     if matches!(read, Err(BodyError::TooLarge(_) | BodyError::NoRoom)) {
         let _ = timeout(REST.1, discard(&mut body, REST.0)).await;
@@ -138,7 +138,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_has_come_of_bodies_has_a_bound_for_all_of_them() {
         let room = Semaphore::new(1000);
-        let collect = |body| collect(body, 1 << 20, Duration::from_secs(30), &room);
+        let collect = |body| collect(body, 1 << 20, Instant::now() + Duration::from_secs(30), &room);
         let mut stalling = Box::pin(collect(stalled(900)));
         assert!(futures::poll!(&mut stalling).is_pending());
         assert_eq!(collect(stalled(900)).await, Err(BodyError::NoRoom));

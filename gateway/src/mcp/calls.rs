@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, header};
-use tokio::time::Instant;
 use tracing::Span;
 
 use super::RpcError;
@@ -17,10 +16,13 @@ use super::session::Session;
 use crate::catalog::Catalog;
 use crate::gateway::Gateway;
 use crate::json::Object;
-use crate::upstream::{Exchange, Failure, Outgoing, Request, Target, map};
+use crate::upstream::{Deadline, Exchange, Failure, Outgoing, Request, Target, map};
 
 /// The name by which the gateway calls itself towards backends.
 const USER_AGENT: &str = concat!("mcp-gateway/", env!("CARGO_PKG_VERSION"));
+
+/// How many headers a request to a backend mostly has: those below, and what HTTP asks for.
+const HEADERS: usize = 6;
 
 /// One request, with all that its answer is made from.
 #[derive(Debug, Clone)]
@@ -48,6 +50,8 @@ pub(super) struct Context {
 pub(super) enum Reply {
     /// The text of `result`.
     Result(Bytes),
+    /// The text of the whole response.
+    Response(Bytes),
     /// An error.
     Error(RpcError),
     /// Messages, of which the last is the response.
@@ -75,19 +79,27 @@ impl Context {
         &self.catalog.server_info
     }
 
-    /// The response with a result, as a message.
-    pub(super) fn response(&self, result: &str) -> String {
-        Object::new().string("jsonrpc", "2.0").raw("id", self.id.as_json()).raw("result", result).finish()
+    /// The response with the result that `fill` writes, of about so many bytes.
+    pub(super) fn respond(&self, bytes: usize, fill: impl FnOnce(&mut Object)) -> String {
+        let id = self.id.as_json();
+        // What every response has, and what a generation adds to a result.
+        let others = 256 + self.server_info().len() + id.len();
+        Object::with_capacity(bytes + others)
+            .string("jsonrpc", "2.0")
+            .raw("id", id)
+            .object("result", fill)
+            .finish()
     }
 
-    /// When a call must be over that begins now.
-    pub(super) fn time_of(&self, own: Option<Duration>) -> Duration {
-        own.unwrap_or_else(|| Duration::from_millis(self.catalog.server.request_timeout_ms))
+    /// When a call must be over that begins now, and may have a time of its own.
+    pub(super) fn deadline(&self, own: Option<Duration>) -> Deadline {
+        let usual = || Duration::from_millis(self.catalog.server.request_timeout_ms);
+        Deadline::after(own.unwrap_or_else(usual))
     }
 
     /// The headers of a request to a backend.
     pub(super) fn outgoing_headers(&self) -> HeaderMap {
-        let mut headers = HeaderMap::with_capacity(8);
+        let mut headers = HeaderMap::with_capacity(HEADERS);
         headers.insert(header::USER_AGENT, HeaderValue::from_static(USER_AGENT));
         headers.insert(header::ACCEPT, HeaderValue::from_static("*/*"));
         headers.insert(VERSION_HEADER, HeaderValue::from_static(self.version.as_str()));
@@ -98,20 +110,19 @@ impl Context {
     }
 
     /// Sends a call to a Service that answers for a prompt.
-    pub(super) async fn ask(&self, target: &Target, timeout: Duration) -> Result<Exchange, Failure> {
+    pub(super) async fn ask(&self, target: &Target) -> Result<Exchange, Failure> {
         let arguments = self.params.arguments();
         let outgoing = map(target, &Method::POST, &BTreeMap::new(), &arguments, || self.params.text());
         let Outgoing { path, body } = outgoing.map_err(|error| Failure::Request(error.to_string()))?;
-        let request = Request {
+        let mut request = Request {
             target,
             method: Method::POST,
             path,
             headers: self.outgoing_headers(),
             body,
-            deadline: Instant::now() + timeout,
-            timeout,
+            deadline: self.deadline(None),
             retries: 0,
         };
-        self.gateway.upstream.send(request).await
+        self.gateway.upstream.send(&mut request).await
     }
 }

@@ -56,9 +56,8 @@ impl ToolResult {
         Ok(Self { content: blocks(content), structured: None, is_error: false })
     }
 
-    /// The result, as a generation wants it.
-    pub(super) fn render(&self, generation: Generation, server_info: &str) -> String {
-        let mut result = Object::with_capacity(self.size() + server_info.len() + 192);
+    /// Writes the result as a generation wants it.
+    pub(super) fn fill(&self, result: &mut Object, generation: Generation, server_info: &str) {
         result.raw("content", &self.content);
         // Legacy clients know objects alone.
         let structured = self.structured();
@@ -68,9 +67,8 @@ impl ToolResult {
         result.raw("isError", if self.is_error { "true" } else { "false" });
         if generation.is_modern() {
             result.string("resultType", "complete");
-            super::result::add_meta(&mut result, server_info);
+            super::result::add_meta(result, server_info);
         }
-        result.finish()
     }
 
     /// What it is made of where it is no error: content, and structured content.

@@ -11,7 +11,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::stream::{self, StreamExt as _};
 use serde::Deserialize;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::timeout;
 
 use super::RpcError;
 use super::calls::{Context, Reply};
@@ -22,7 +22,7 @@ use super::session::Answering;
 use super::tools::{Outcome, Ran, run};
 use crate::catalog::Tool;
 use crate::json::{Members, Object};
-use crate::upstream::{Events, Failure, Permit};
+use crate::upstream::{Deadline, Events, Permit};
 
 /// How long a client may take to answer a request: a person may have to read it.
 const ANSWER: Duration = Duration::from_secs(300);
@@ -36,8 +36,7 @@ pub(super) struct EventRun {
     /// Held while it is read.
     pub(super) _permit: Permit,
     pub(super) tool: Arc<Tool>,
-    pub(super) deadline: Instant,
-    pub(super) timeout: Duration,
+    pub(super) deadline: Deadline,
 }
 
 enum Read {
@@ -49,11 +48,8 @@ impl EventRun {
     /// The next message: notifications, and in the end the outcome.
     async fn next(&mut self, context: &Context) -> Read {
         loop {
-            let event = match timeout_at(self.deadline, self.events.next()).await {
-                Ok(event) => event,
-                Err(_) => Err(Failure::Timeout(self.timeout)),
-            };
-            let data = match event {
+            let event = self.deadline.wait(self.events.next()).await;
+            let data = match event.flatten() {
                 Ok(Some(data)) => data,
                 Ok(None) => {
                     return Read::Outcome(Outcome::failure("the service's stream ended without a result"));
@@ -135,8 +131,8 @@ impl Conversation {
         loop {
             match &mut conversation.stage {
                 Stage::Ended(outcome) => {
-                    return match outcome.render(&conversation.context) {
-                        Ok(result) => Reply::of(result),
+                    return match outcome.respond(&conversation.context) {
+                        Ok(response) => Reply::Response(response.into()),
                         Err(error) => error.into(),
                     };
                 }
@@ -202,10 +198,8 @@ impl Conversation {
             match &mut self.stage {
                 Stage::Over => return None,
                 Stage::Ended(outcome) => {
-                    let message = match outcome.render(&self.context) {
-                        Ok(result) => self.context.response(&result),
-                        Err(error) => error.response(Some(&self.context.id)),
-                    };
+                    let message = outcome.respond(&self.context);
+                    let message = message.unwrap_or_else(|error| error.response(Some(&self.context.id)));
                     self.stage = Stage::Over;
                     return Some(message);
                 }

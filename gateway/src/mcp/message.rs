@@ -7,10 +7,11 @@ use bytes::Bytes;
 use serde::de::value::MapDeserializer;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
+use smallvec::SmallVec;
 
 use super::RpcError;
 use super::protocol;
-use crate::json::{Members, Object};
+use crate::json::{Members, Object, Text};
 
 /// How long the text of a request's id may be, in bytes.
 const MAX_ID: usize = 1024;
@@ -57,7 +58,13 @@ impl From<String> for Id {
 
 /// The `params` of a message: the members of an object in their order, each value as it was written.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Params(Arc<[(Box<str>, Bytes)]>);
+pub(super) struct Params(Arc<[(Name, Bytes)]>);
+
+/// The name of a member.
+type Name = Cow<'static, str>;
+
+/// Those that the most of requests have, which need not be copied.
+const USUAL: [&str; 4] = ["name", "arguments", "_meta", "uri"];
 
 impl Params {
     /// `members` are parts of `body`, of which nothing is copied.
@@ -67,14 +74,16 @@ impl Params {
             return Err(RpcError::invalid_request(reason));
         }
         let member = |(name, value): &(Cow<'_, str>, &RawValue)| {
-            ((&**name).into(), body.slice_ref(value.get().as_bytes()))
+            let usual = USUAL.iter().find(|usual| *usual == name);
+            let name = usual.map_or_else(|| name.to_string().into(), |usual| Name::Borrowed(usual));
+            (name, body.slice_ref(value.get().as_bytes()))
         };
         Ok(Self(members.0.iter().map(member).collect()))
     }
 
     /// Refuses what has a member twice: who takes the first of two would get another value than who takes the last.
     pub(super) fn check_unambiguous(&self) -> Result<(), RpcError> {
-        let mut names: Vec<&str> = self.0.iter().map(|(name, _)| &**name).collect();
+        let mut names: SmallVec<[&str; 8]> = self.0.iter().map(|(name, _)| &**name).collect();
         names.sort_unstable();
         match names.windows(2).find(|pair| pair.first() == pair.last()) {
             Some([name, _]) => {
@@ -86,7 +95,7 @@ impl Params {
 
     /// A member's value as its text; none where that is `null`.
     pub(super) fn get(&self, name: &str) -> Option<&Bytes> {
-        let member = self.0.iter().find(|(own, _)| **own == *name);
+        let member = self.0.iter().find(|(own, _)| own == name);
         member.map(|(_, value)| value).filter(|value| *value != "null")
     }
 
@@ -103,7 +112,7 @@ impl Params {
 
     /// Reads the members that a method knows.
     pub(super) fn read<'a, T: Deserialize<'a>>(&'a self) -> Result<T, RpcError> {
-        let member = |(name, value): &'a (Box<str>, Bytes)| {
+        let member = |(name, value): &'a (Name, Bytes)| {
             serde_json::from_slice::<&RawValue>(value).map(|value| (&**name, value))
         };
         let members = self.0.iter().map(member).collect::<Result<Vec<_>, _>>();
@@ -125,7 +134,9 @@ impl Params {
     pub(super) fn with<const N: usize>(&self, others: [(&str, Option<String>); N]) -> Self {
         let is_other = |name: &str| others.iter().any(|(other, _)| *other == name);
         let own = self.0.iter().filter(|(name, _)| !is_other(name)).cloned().collect::<Vec<_>>();
-        let others = others.iter().filter_map(|(name, value)| Some(((*name).into(), value.clone()?.into())));
+        let others = others
+            .iter()
+            .filter_map(|(name, value)| Some(((*name).to_owned().into(), value.clone()?.into())));
         Self(own.into_iter().chain(others).collect())
     }
 }
@@ -161,11 +172,11 @@ pub(super) enum Message {
 #[derive(Deserialize)]
 struct Envelope<'a> {
     #[serde(borrow)]
-    jsonrpc: Option<Cow<'a, str>>,
+    jsonrpc: Option<Text<'a>>,
     #[serde(borrow, default, deserialize_with = "present")]
     id: Option<&'a RawValue>,
     #[serde(borrow)]
-    method: Option<Cow<'a, str>>,
+    method: Option<Text<'a>>,
     #[serde(borrow)]
     params: Option<Members<'a>>,
     #[serde(borrow)]
@@ -233,9 +244,11 @@ impl Message {
         };
         match (envelope.method, id) {
             (Some(method), Some(id)) => {
-                Ok(Self::Request { id, method: method.into_owned(), params: params()? })
+                Ok(Self::Request { id, method: method.0.into_owned(), params: params()? })
             }
-            (Some(method), None) => Ok(Self::Notification { method: method.into_owned(), params: params()? }),
+            (Some(method), None) => {
+                Ok(Self::Notification { method: method.0.into_owned(), params: params()? })
+            }
             (None, Some(id)) => {
                 let result = match (envelope.result, envelope.error) {
                     (Some(result), None) => Ok(answer(result)?),
@@ -257,17 +270,17 @@ impl Message {
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct Meta<'a> {
     #[serde(borrow, rename = "io.modelcontextprotocol/protocolVersion")]
-    pub(super) version: Option<Cow<'a, str>>,
+    pub(super) version: Option<Text<'a>>,
     #[serde(borrow, rename = "io.modelcontextprotocol/clientCapabilities")]
     pub(super) capabilities: Option<&'a RawValue>,
     #[serde(default, rename = "io.modelcontextprotocol/logLevel")]
     pub(super) log_level: Option<protocol::LogLevel>,
     #[serde(borrow)]
-    pub(super) traceparent: Option<Cow<'a, str>>,
+    pub(super) traceparent: Option<Text<'a>>,
     #[serde(borrow)]
-    pub(super) tracestate: Option<Cow<'a, str>>,
+    pub(super) tracestate: Option<Text<'a>>,
     #[serde(borrow)]
-    pub(super) baggage: Option<Cow<'a, str>>,
+    pub(super) baggage: Option<Text<'a>>,
 }
 
 impl Meta<'_> {

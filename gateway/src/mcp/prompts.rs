@@ -4,7 +4,6 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 
 use serde::Deserialize;
-use tokio::time::{Instant, timeout_at};
 
 use super::calls::{Context, Reply};
 use super::result::{Keep, complete};
@@ -76,8 +75,5 @@ async fn from_service(context: &Context, target: &Target) -> Result<Reply, RpcEr
 }
 
 async fn ask(context: &Context, target: &Target) -> Result<Answer, Failure> {
-    let timeout = context.time_of(None);
-    let deadline = Instant::now() + timeout;
-    let mut exchange = context.ask(target, timeout).await?;
-    timeout_at(deadline, exchange.answer(MAX_BYTES)).await.map_err(|_| Failure::Timeout(timeout))?
+    context.ask(target).await?.answer(MAX_BYTES).await
 }

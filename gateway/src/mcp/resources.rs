@@ -2,9 +2,9 @@
 
 use std::borrow::Cow;
 
+use http::uri::PathAndQuery;
 use http::{Method, StatusCode};
 use serde::Deserialize;
-use tokio::time::{Instant, timeout_at};
 
 use super::calls::{Context, Reply};
 use super::result::{Keep, complete};
@@ -67,20 +67,16 @@ fn from_result(context: &Context, bytes: &[u8]) -> Result<Reply, RpcError> {
 async fn fetch(context: &Context, target: &Target, values: &Values<'_, '_>) -> Result<Answer, Failure> {
     let path = target.path.expand(|name| values.get(name).map(|value| Cow::Owned(value.to_owned())));
     let path = path.map_err(|error| Failure::Request(error.to_string()))?;
-    let timeout = context.time_of(None);
-    let deadline = Instant::now() + timeout;
-    let request = Request {
+    let mut request = Request {
         target,
         method: Method::GET,
-        path,
+        path: PathAndQuery::from_maybe_shared(path)?,
         headers: context.outgoing_headers(),
         body: bytes::Bytes::new(),
-        deadline,
-        timeout,
+        deadline: context.deadline(None),
         retries: 0,
     };
-    let mut exchange = context.gateway.upstream.send(request).await?;
-    timeout_at(deadline, exchange.answer(MAX_BYTES)).await.map_err(|_| Failure::Timeout(timeout))?
+    context.gateway.upstream.send(&mut request).await?.answer(MAX_BYTES).await
 }
 
 /// One entry of `contents`. The answer's own media type is the nearest to the truth.

@@ -24,8 +24,24 @@ pub enum Keep {
 /// Adds to a result what its generation asks for and it does not have yet. What it has stays as it is.
 #[must_use]
 pub fn complete(members: &Members<'_>, generation: Generation, keep: Keep, server_info: &str) -> String {
-    let length: usize = members.0.iter().map(|(name, value)| name.len() + value.get().len() + 4).sum();
-    let mut result = Object::with_capacity(length + server_info.len() + 128);
+    let mut result = Object::with_capacity(length(members) + server_info.len() + 128);
+    fill(&mut result, members, generation, keep, server_info);
+    result.finish()
+}
+
+/// About how many bytes the text of members has.
+pub fn length(members: &Members<'_>) -> usize {
+    members.0.iter().map(|(name, value)| name.len() + value.get().len() + 4).sum()
+}
+
+/// Writes a result with what its generation asks for, as [`complete`] does.
+pub fn fill(
+    result: &mut Object,
+    members: &Members<'_>,
+    generation: Generation,
+    keep: Keep,
+    server_info: &str,
+) {
     for (name, value) in &members.0 {
         result.raw(name, value.get());
     }
@@ -44,10 +60,9 @@ pub fn complete(members: &Members<'_>, generation: Generation, keep: Keep, serve
             }
         }
         if missing("_meta") {
-            add_meta(&mut result, server_info);
+            add_meta(result, server_info);
         }
     }
-    result.finish()
 }
 
 impl Keep {

@@ -1,22 +1,20 @@
 //! `tools/call`: from arguments to a request, and from its answer to a result.
 
-use std::borrow::Cow;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use http::HeaderMap;
 use serde_json::Value;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 use super::calls::{Context, Reply};
 use super::content::{ToolResult, check_result};
 use super::conversation::{Conversation, EventRun};
 use super::message::Params;
-use super::result::{Keep, complete};
+use super::result::{Keep, fill, length};
 use super::{RpcError, header};
 use crate::catalog::{HeaderValueSource, Tool};
-use crate::json::{Members, parse_unambiguous};
+use crate::json::{Members, Text, parse_unambiguous};
 use crate::upstream::{Answer, Exchange, Failure, Outgoing, Request, map};
 
 /// What came of a call.
@@ -56,12 +54,14 @@ impl Outcome {
         }
     }
 
-    /// The result, or the error, as the generation wants it.
-    pub(super) fn render(&self, context: &Context) -> Result<String, RpcError> {
-        let generation = context.generation();
+    /// The response, or the error, as the generation wants it.
+    pub(super) fn respond(&self, context: &Context) -> Result<String, RpcError> {
+        let (generation, server_info) = (context.generation(), context.server_info());
         match self {
             Self::Error(error) => Err(error.clone()),
-            Self::Mapped(result) => Ok(result.render(generation, context.server_info())),
+            Self::Mapped(result) => {
+                Ok(context.respond(result.size(), |response| result.fill(response, generation, server_info)))
+            }
             Self::Raw(_) => {
                 let mut members = self.members().unwrap_or_default();
                 let structured = members.get("structuredContent");
@@ -69,7 +69,9 @@ impl Outcome {
                 if !generation.is_modern() && structured.is_some_and(|value| !value.get().starts_with('{')) {
                     members.take("structuredContent");
                 }
-                Ok(complete(&members, generation, Keep::NoWord, context.server_info()))
+                Ok(context.respond(length(&members), |response| {
+                    fill(response, &members, generation, Keep::NoWord, server_info);
+                }))
             }
         }
     }
@@ -109,7 +111,7 @@ pub(super) async fn call(context: Arc<Context>) -> Reply {
 pub(super) async fn run(context: &Context, params: &Params) -> Result<Ran, RpcError> {
     params.check_unambiguous()?;
     let missing = || RpcError::invalid_params("params.name: is missing");
-    let name: Cow<'_, str> = params.member("name")?.ok_or_else(missing)?;
+    let Text(name) = params.member("name")?.ok_or_else(missing)?;
     let modern = context.generation().is_modern();
     if modern {
         header::check_name(&context.headers, &name)?;
@@ -196,25 +198,21 @@ async fn request(context: &Context, tool: &Arc<Tool>, arguments: &Bytes, params:
         Ok(headers) => headers,
         Err(sentence) => return failure(sentence),
     };
-    let timeout = context.time_of(tool.timeout);
-    let deadline = Instant::now() + timeout;
-    let request = Request {
+    let mut request = Request {
         target: &tool.target,
         method: tool.method.clone(),
         path,
         headers,
         body,
-        deadline,
-        timeout,
+        deadline: context.deadline(tool.timeout),
         retries: tool.retries,
     };
-    match answer(context, tool, request, deadline, timeout).await {
+    match answer(context, tool, &mut request).await {
         Ok((Answer::Events(events), exchange)) => Ran::Events(EventRun {
             events,
+            deadline: exchange.deadline(),
             _permit: exchange.into_permit(),
             tool: Arc::clone(tool),
-            deadline,
-            timeout,
         }),
         Ok((answer, _)) => Ran::Done(Arc::new(mapped(answer, tool))),
         Err(error) => {
@@ -227,13 +225,11 @@ async fn request(context: &Context, tool: &Arc<Tool>, arguments: &Bytes, params:
 async fn answer(
     context: &Context,
     tool: &Tool,
-    request: Request<'_>,
-    deadline: Instant,
-    timeout: Duration,
+    request: &mut Request<'_>,
 ) -> Result<(Answer, Exchange), Failure> {
     let mut exchange = context.gateway.upstream.send(request).await?;
-    let answer = timeout_at(deadline, exchange.answer(tool.max_response_bytes)).await;
-    Ok((answer.map_err(|_| Failure::Timeout(timeout))??, exchange))
+    let answer = exchange.answer(tool.max_response_bytes).await?;
+    Ok((answer, exchange))
 }
 
 fn mapped(answer: Answer, tool: &Tool) -> Outcome {

@@ -89,8 +89,8 @@ impl Backend {
     }
 
     /// Learns how a call went.
-    pub(super) fn learn(&self, healthy: bool, now: Instant) {
-        self.circuit.lock().learn(healthy, now);
+    pub(super) fn learn(&self, healthy: bool) {
+        self.circuit.lock().learn(healthy, Instant::now);
     }
 }
 
@@ -114,14 +114,14 @@ impl Circuit {
         }
     }
 
-    fn learn(&mut self, healthy: bool, now: Instant) {
+    fn learn(&mut self, healthy: bool, now: impl FnOnce() -> Instant) {
         if healthy {
             *self = Self::default();
             return;
         }
         self.failures = self.failures.saturating_add(1);
         if self.failures >= THRESHOLD {
-            self.open_until = Some(now + OPEN);
+            self.open_until = Some(now() + OPEN);
         }
     }
 }
@@ -135,12 +135,12 @@ mod tests {
         let (mut circuit, start) = (Circuit::default(), Instant::now());
         for _ in 0..THRESHOLD {
             assert_eq!(circuit.admit(start), Ok(()));
-            circuit.learn(false, start);
+            circuit.learn(false, || start);
         }
         assert_eq!(circuit.admit(start + Duration::from_secs(1)), Err(Duration::from_secs(4)));
         assert_eq!(circuit.admit(start + OPEN), Ok(()), "one tries");
         assert!(circuit.admit(start + OPEN).is_err(), "and no other");
-        circuit.learn(true, start + OPEN);
+        circuit.learn(true, || start + OPEN);
         assert_eq!(circuit.admit(start + OPEN), Ok(()));
     }
 
@@ -148,9 +148,9 @@ mod tests {
     fn a_success_between_starts_counting_again() {
         let (mut circuit, now) = (Circuit::default(), Instant::now());
         for _ in 0..10 {
-            circuit.learn(false, now);
-            circuit.learn(false, now);
-            circuit.learn(true, now);
+            circuit.learn(false, || now);
+            circuit.learn(false, || now);
+            circuit.learn(true, || now);
         }
         assert_eq!(circuit.admit(now), Ok(()));
     }

@@ -1,5 +1,7 @@
 //! What a backend answered.
 
+use std::borrow::Cow;
+
 use base64::Engine as _;
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, header};
@@ -37,7 +39,7 @@ pub struct Content {
 impl Content {
     /// The media type without parameters, in lower case.
     #[must_use]
-    pub fn essence(&self) -> String {
+    pub fn essence(&self) -> Cow<'_, str> {
         essence(self.media_type.as_deref().unwrap_or("application/octet-stream"))
     }
 
@@ -61,15 +63,20 @@ impl Content {
     }
 }
 
-fn essence(media_type: &str) -> String {
-    media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+fn essence(media_type: &str) -> Cow<'_, str> {
+    let essence = media_type.split(';').next().unwrap_or_default().trim();
+    if essence.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        Cow::Owned(essence.to_ascii_lowercase())
+    } else {
+        Cow::Borrowed(essence)
+    }
 }
 
 impl Exchange {
     /// Reads the answer. A stream of events is read by the caller.
     ///
     /// # Errors
-    /// Where the status is one of failure, or the body is too large or breaks off.
+    /// Where the status is one of failure, or the body is too large, breaks off, or does not come in time.
     pub async fn answer(&mut self, max_bytes: usize) -> Result<Answer, Failure> {
         let status = self.status;
         let Some(body) = self.body.take() else {
@@ -77,15 +84,15 @@ impl Exchange {
         };
         let media_type = media_type(&self.headers);
         if status.as_u16() >= 300 {
-            let beginning = beginning(body).await;
+            let beginning = self.deadline.wait(beginning(body)).await?;
             return Err(Failure::Status { status, beginning });
         }
         let kind = media_type.as_deref().map(essence).unwrap_or_default();
         if kind == "text/event-stream" {
             return Ok(Answer::Events(Box::new(Events::new(body, max_bytes))));
         }
-        let bytes = collect(body, max_bytes).await?;
-        Ok(match kind.as_str() {
+        let bytes = self.deadline.wait(collect(body, max_bytes)).await??;
+        Ok(match &*kind {
             "application/vnd.mcp.result+json" => Answer::Result(bytes),
             "application/vnd.mcp.error+json" => Answer::Error(bytes),
             _ => Answer::Content(Content { media_type, bytes }),

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use axum::body::Body;
 use bytes::Bytes;
+use futures::FutureExt as _;
+use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -40,15 +42,13 @@ pub struct Request<'a> {
     /// With which method.
     pub method: Method,
     /// The path with its query.
-    pub path: String,
+    pub path: PathAndQuery,
     /// What is sent along.
     pub headers: HeaderMap,
     /// The body, JSON where there is one.
     pub body: Bytes,
-    /// When it must be over.
-    pub deadline: Instant,
-    /// How long that was from the beginning, to tell the caller.
-    pub timeout: Duration,
+    /// When it must be over, its answer included.
+    pub deadline: Deadline,
     /// How often it may be tried again.
     pub retries: u8,
 }
@@ -61,10 +61,40 @@ pub struct Exchange {
     /// The headers.
     pub headers: HeaderMap,
     pub(super) body: Option<ResponseBody>,
+    pub(super) deadline: Deadline,
     permit: Permit,
 }
 
+/// When a call must be over.
+#[derive(Debug, Clone, Copy)]
+pub struct Deadline {
+    begun: Instant,
+    timeout: Duration,
+}
+
+impl Deadline {
+    /// So long after now.
+    #[must_use]
+    pub fn after(timeout: Duration) -> Self {
+        Self { begun: Instant::now(), timeout }
+    }
+
+    fn at(self) -> Instant {
+        self.begun + self.timeout
+    }
+
+    /// Waits for something until then.
+    pub(crate) fn wait<F: Future>(self, work: F) -> impl Future<Output = Result<F::Output, Failure>> {
+        timeout_at(self.at(), work).map(move |done| done.map_err(|_| Failure::Timeout(self.timeout)))
+    }
+}
+
 impl Exchange {
+    /// When its answer must be read.
+    pub(crate) const fn deadline(&self) -> Deadline {
+        self.deadline
+    }
+
     /// What must be held as long as a body is read.
     pub(crate) fn into_permit(self) -> Permit {
         self.permit
@@ -95,26 +125,29 @@ impl Upstream {
     }
 
     /// One exchange, over a connection that was kept, or a new one.
-    async fn exchange(
+    fn exchange(
         &self,
         target: &Target,
         mut request: http::Request<Body>,
-    ) -> Result<http::Response<ResponseBody>, Failure> {
-        let kept = target.kept();
+    ) -> impl Future<Output = Result<http::Response<ResponseBody>, Failure>> {
         request.headers_mut().insert(header::HOST, target.host().clone());
-        while let Some(connection) = kept.take(Instant::now()) {
-            match connection.send(request, kept).await {
-                Ok(answered) => return Ok(answered),
-                // The backend has just closed it.
-                Err(mut error) => match error.take_message() {
-                    Some(unsent) => request = unsent,
-                    None => return Err(Failure::Broken(root(error.error()))),
-                },
+        // A block: an async function would hold the request twice.
+        async move {
+            let kept = target.kept();
+            while let Some(connection) = kept.take() {
+                match connection.send(request, kept).await {
+                    Ok(answered) => return Ok(answered),
+                    // The backend has closed it.
+                    Err(mut error) => match error.take_message() {
+                        Some(unsent) => request = unsent,
+                        None => return Err(Failure::Broken(root(error.error()))),
+                    },
+                }
             }
+            // Seldom needed, and large: every request would have to carry it about.
+            let connection = Box::pin(self.connect(target)).await?;
+            connection.send(request, kept).await.map_err(|error| Failure::Broken(root(error.error())))
         }
-        // Seldom needed, and large: every request would have to carry it about.
-        let connection = Box::pin(self.connect(target)).await?;
-        connection.send(request, kept).await.map_err(|error| Failure::Broken(root(error.error())))
     }
 
     async fn connect(&self, target: &Target) -> Result<Box<Connection>, Failure> {
@@ -123,17 +156,17 @@ impl Upstream {
         Connection::begin(stream).await.map_err(|error| Failure::Broken(root(&error)))
     }
 
-    /// Sends a request, again where that may help, and waits for the answer's head.
+    /// Sends a request, again where that may help, and waits for the answer's head. What is sent is taken from the request.
     ///
     /// # Errors
     /// Where none comes in time.
-    pub async fn send(&self, mut request: Request<'_>) -> Result<Exchange, Failure> {
+    pub async fn send(&self, request: &mut Request<'_>) -> Result<Exchange, Failure> {
         let backend = &request.target.backend;
-        let permit = backend.admit(Instant::now())?;
+        let permit = backend.admit(request.deadline.begun)?;
         let mut wait = FIRST_WAIT;
         let mut left = request.retries;
         loop {
-            let outcome = self.send_once(&mut request, left == 0).await;
+            let outcome = self.send_once(request, left == 0).await;
             let retry = match &outcome {
                 Ok(response) => is_unavailable(response.status()),
                 Err(failure) => matches!(failure, Failure::Connect(_) | Failure::Broken(_)),
@@ -142,7 +175,7 @@ impl Upstream {
                 left -= 1;
                 let at = Instant::now() + wait.mul_f64(rand::rng().random_range(0.5..1.0));
                 wait *= 2;
-                if at < request.deadline {
+                if at < request.deadline.at() {
                     sleep_until(at).await;
                     continue;
                 }
@@ -151,9 +184,10 @@ impl Upstream {
                 Ok(response) => !is_unavailable(response.status()),
                 Err(failure) => !failure.is_of_health(),
             };
-            backend.learn(healthy, Instant::now());
+            backend.learn(healthy);
             let (parts, body) = outcome?.into_parts();
-            return Ok(Exchange { status: parts.status, headers: parts.headers, body: Some(body), permit });
+            let (status, headers, deadline) = (parts.status, parts.headers, request.deadline);
+            return Ok(Exchange { status, headers, body: Some(body), deadline, permit });
         }
     }
 
@@ -163,21 +197,16 @@ impl Upstream {
         request: &mut Request<'_>,
         is_last: bool,
     ) -> Result<http::Response<ResponseBody>, Failure> {
-        let (path, headers) = if is_last {
-            (mem::take(&mut request.path), mem::take(&mut request.headers))
-        } else {
-            (request.path.clone(), request.headers.clone())
-        };
+        let headers = if is_last { mem::take(&mut request.headers) } else { request.headers.clone() };
         let mut outgoing = http::Request::new(Body::from(request.body.clone()));
         *outgoing.method_mut() = request.method.clone();
-        *outgoing.uri_mut() = Target::uri(path)?;
+        *outgoing.uri_mut() = request.path.clone().into();
         *outgoing.headers_mut() = headers;
         if !request.body.is_empty() {
             let json = HeaderValue::from_static("application/json");
             outgoing.headers_mut().entry(header::CONTENT_TYPE).or_insert(json);
         }
-        let sent = timeout_at(request.deadline, self.exchange(request.target, outgoing)).await;
-        sent.map_err(|_| Failure::Timeout(request.timeout))?
+        request.deadline.wait(self.exchange(request.target, outgoing)).await?
     }
 
     /// Passes a request through as it is, its body streaming. The answer's head must come within `timeout` of the body's
@@ -207,7 +236,7 @@ impl Upstream {
             Ok(response) => !is_unavailable(response.status()),
             Err(failure) => passing.wrong().is_some() || !failure.is_of_health(),
         };
-        target.backend.learn(healthy, Instant::now());
+        target.backend.learn(healthy);
         Ok((outcome?, permit))
     }
 }

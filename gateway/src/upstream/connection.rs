@@ -19,16 +19,17 @@ use hyper::client::conn::TrySendError;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_rustls::MaybeHttpsStream;
 use hyper_util::rt::TokioIo;
+use mcp_process::gathered::Gathered;
 use parking_lot::Mutex;
 use tokio::net::TcpStream;
 use tokio::task::unconstrained;
 use tokio::time::Instant;
 
 /// What a connection runs over.
-pub(super) type Stream = MaybeHttpsStream<TokioIo<TcpStream>>;
+type Stream = TokioIo<Gathered<TokioIo<MaybeHttpsStream<TokioIo<TcpStream>>>>>;
 
-/// How long an idle connection is kept. Below what servers mostly keep theirs, so that a request seldom meets their
-/// closing.
+/// How long an idle connection is kept, and until the next sweep. Below what servers mostly keep theirs, so that a request seldom
+/// meets their closing.
 const IDLE: Duration = Duration::from_secs(30);
 
 /// How many idle connections are kept.
@@ -44,7 +45,8 @@ pub(super) struct Connection {
 
 impl Connection {
     /// Begins to speak HTTP/1.1.
-    pub(super) async fn begin(stream: Stream) -> hyper::Result<Box<Self>> {
+    pub(super) async fn begin(stream: MaybeHttpsStream<TokioIo<TcpStream>>) -> hyper::Result<Box<Self>> {
+        let stream = TokioIo::new(Gathered(TokioIo::new(stream)));
         let (sender, driver) = http1::handshake(stream).await?;
         Ok(Box::new(Self { sender, driver: Some(driver) }))
     }
@@ -65,18 +67,21 @@ impl Connection {
     }
 
     /// Sends a request, and waits for the answer's head. The error has the request where nothing of it was sent.
-    pub(super) async fn send(
+    pub(super) fn send(
         mut self: Box<Self>,
         request: Request<Body>,
         home: &Arc<Idle>,
-    ) -> Result<Response<ResponseBody>, TrySendError<Request<Body>>> {
+    ) -> impl Future<Output = Result<Response<ResponseBody>, TrySendError<Request<Body>>>> {
         // Nothing but driving brings the answer about, so nobody needs to be woken for it; and tokio is not to make it wait either.
-        let mut answered = pin!(unconstrained(self.sender.try_send_request(request)));
-        let answered = poll_fn(|context| {
-            self.drive(context);
-            answered.as_mut().poll(&mut nobody())
-        });
-        Ok(answered.await?.map(|body| ResponseBody::new(body, self, home)))
+        let answered = unconstrained(self.sender.try_send_request(request));
+        async move {
+            let mut answered = pin!(answered);
+            let answered = poll_fn(|context| {
+                self.drive(context);
+                answered.as_mut().poll(&mut nobody())
+            });
+            Ok(answered.await?.map(|body| ResponseBody::new(body, self, home)))
+        }
     }
 }
 
@@ -89,14 +94,9 @@ const fn nobody() -> Context<'static> {
 pub(super) struct Idle(Mutex<Vec<(Box<Connection>, Instant)>>);
 
 impl Idle {
-    /// The one that was used last of those that can be used.
-    pub(super) fn take(&self, now: Instant) -> Option<Box<Connection>> {
-        loop {
-            let (mut connection, since) = self.0.lock().pop()?;
-            if now - since < IDLE && connection.is_idle() {
-                return Some(connection);
-            }
-        }
+    /// The one that was used last. The backend may have closed it since: then sending gives the request back.
+    pub(super) fn take(&self) -> Option<Box<Connection>> {
+        self.0.lock().pop().map(|(connection, _)| connection)
     }
 
     /// Keeps one that is through with its exchange. A backend may answer before it has been sent all of a request; what is left of
@@ -207,14 +207,15 @@ mod tests {
             ("HTTP/1.1 204 No Content\r\n\r\n", ""),
         ] {
             assert_eq!(exchange(connection, &mut other, &home, answer).await.unwrap(), body);
-            connection = home.take(now).expect("it is kept");
-            assert!(home.take(now).is_none());
+            connection = home.take().expect("it is kept");
+            assert!(home.take().is_none());
         }
         home.keep(connection);
         home.sweep(now);
-        let connection = home.take(now).expect("it is not old");
+        let connection = home.take().expect("it is not old");
         home.keep(connection);
-        assert!(home.take(Instant::now() + IDLE).is_none());
+        home.sweep(Instant::now() + IDLE);
+        assert!(home.take().is_none());
         let mut said = String::new();
         other.read_to_string(&mut said).await.expect("it is closed");
         assert_eq!(said.matches("HTTP/1.1").count(), 3, "{said}");
@@ -230,13 +231,13 @@ mod tests {
         ] {
             let (connection, mut other) = mk_connection().await;
             assert_eq!(exchange(connection, &mut other, &home, answer).await.unwrap(), "hi");
-            assert!(home.take(Instant::now()).is_none(), "{answer}");
+            assert!(home.take().is_none(), "{answer}");
         }
         let (connection, mut other) = mk_connection().await;
         let cut = exchange(connection, &mut other, &home, "HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhi");
         // Nobody would read the rest.
         assert!(tokio::time::timeout(Duration::from_millis(100), cut).await.is_err());
-        assert!(home.take(Instant::now()).is_none());
+        assert!(home.take().is_none());
         assert_ne!(other.read(&mut [0; 4096]).await.unwrap(), 0);
         assert_eq!(other.read(&mut [0; 4096]).await.unwrap(), 0, "it is closed");
     }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use http::StatusCode;
+use http::uri::InvalidUri;
 use thiserror::Error;
 
 /// Why a backend did not do its work.
@@ -46,6 +47,12 @@ pub enum Failure {
     /// The request cannot be made.
     #[error("the request cannot be sent: {0}")]
     Request(String),
+}
+
+impl From<InvalidUri> for Failure {
+    fn from(error: InvalidUri) -> Self {
+        Self::Request(error.to_string())
+    }
 }
 
 impl Failure {

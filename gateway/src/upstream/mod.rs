@@ -14,7 +14,7 @@ mod target;
 pub use arguments::{ArgumentError, Outgoing, map};
 pub use backend::{Backend, Permit};
 pub use body::{Answer, Content, collect};
-pub use client::{Exchange, Request, Upstream};
+pub use client::{Deadline, Exchange, Request, Upstream};
 pub use connection::ResponseBody;
 pub use directory::{Directory, InvalidService, Service};
 pub use events::Events;

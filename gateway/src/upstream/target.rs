@@ -19,6 +19,8 @@ pub struct Target {
     pub backend: Arc<Backend>,
     /// The path, with placeholders, and with a query where the object gives one.
     pub path: Pattern,
+    /// The path of every request, where it has no placeholders.
+    pub(super) plain: Option<PathAndQuery>,
     /// What is sent as the body.
     pub payload: Payload,
     scheme: Scheme,
@@ -42,21 +44,20 @@ impl Target {
             v1alpha1::Scheme::Http => Scheme::HTTP,
             v1alpha1::Scheme::Https => Scheme::HTTPS,
         };
-        let path = Pattern::path(&service.path)?;
-        Some(Self {
-            host: host(backend.authority(), &scheme)?,
-            backend,
-            path,
-            payload: service.payload,
-            scheme,
-        })
+        Self::new(backend, scheme, &service.path, service.payload)
     }
 
     /// The place that an operation names; `None` where there is none such.
     pub(crate) fn operation(operation: &Operation, backends: &mut Backends<'_>) -> Option<Self> {
         let backend = backends.get(&operation.service, operation.port)?;
-        let (path, payload, scheme) = (Pattern::path(&operation.path)?, Payload::Arguments, Scheme::HTTP);
-        Some(Self { host: host(backend.authority(), &scheme)?, backend, path, payload, scheme })
+        Self::new(backend, Scheme::HTTP, &operation.path, Payload::Arguments)
+    }
+
+    fn new(backend: Arc<Backend>, scheme: Scheme, path: &str, payload: Payload) -> Option<Self> {
+        let path = Pattern::path(path)?;
+        let plain = path.expand(|_| None).ok().filter(|_| path.is_plain());
+        let plain = plain.map(PathAndQuery::from_maybe_shared).transpose().ok()?;
+        Some(Self { host: host(backend.authority(), &scheme)?, backend, path, plain, payload, scheme })
     }
 
     /// What `Host` says in a request to it.
@@ -73,12 +74,6 @@ impl Target {
     pub(super) fn origin(&self) -> Result<Uri, Failure> {
         let uri = Uri::builder().scheme(self.scheme.clone()).authority(self.backend.authority().clone());
         uri.path_and_query("/").build().map_err(|error| Failure::Request(error.to_string()))
-    }
-
-    /// What a request's first line has, of a path with its query.
-    pub(crate) fn uri(path: String) -> Result<Uri, Failure> {
-        let path = PathAndQuery::from_maybe_shared(path);
-        path.map(Uri::from).map_err(|error| Failure::Request(error.to_string()))
     }
 }
 

@@ -50,7 +50,7 @@ pub(super) async fn end_session(gateway: &Gateway, headers: &HeaderMap) -> Resul
     gateway.sessions.end(session_id(headers)?).await.map_err(missing)
 }
 
-impl Exchange {
+impl Exchange<'_> {
     /// Begins a session.
     pub(super) async fn initialize(&self, id: &Id, params: &Params) -> Response {
         #[derive(serde::Deserialize)]
@@ -167,7 +167,7 @@ impl Exchange {
         if header.is_some_and(|version| version != Version::V2025_03_26.as_str()) {
             return wrong("this version of the protocol knows no batches");
         }
-        let (_, session) = match session(&self.gateway, &self.headers).await {
+        let (_, session) = match session(self.gateway, &self.headers).await {
             Ok(found) => found,
             Err(error) => return refusal(&error, None, generation),
         };
@@ -194,6 +194,7 @@ impl Exchange {
                     let (context, reply) = self.within(&session, context, &method).await;
                     match reply.map(|(reply, _)| reply) {
                         Some(Reply::Result(result)) => responses.result(&context.id, result),
+                        Some(Reply::Response(response)) => responses.response(response),
                         Some(Reply::Error(error)) => responses.error(&error, Some(&context.id)),
                         Some(Reply::Messages(_)) | None => {}
                     }

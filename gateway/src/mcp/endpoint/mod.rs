@@ -5,6 +5,7 @@ mod methods;
 mod negotiation;
 mod response;
 
+use std::mem;
 use std::sync::Arc;
 
 use axum::extract::Request;
@@ -30,15 +31,16 @@ use crate::policy::gate::Ticket;
 use crate::telemetry;
 
 /// Answers `POST`: one message, or several in 2025-03-26.
-pub async fn post(gateway: Arc<Gateway>, catalog: Arc<Catalog>, request: Request) -> Response {
-    let (parts, body) = request.into_parts();
+pub async fn post(gateway: &Arc<Gateway>, catalog: &Arc<Catalog>, request: &mut Request) -> Response {
     let begun = Instant::now();
-    let accepts = match Accepts::of(&parts.headers) {
+    let accepts = match Accepts::of(request.headers()) {
         Ok(accepts) => accepts,
         Err(refusal) => return refusal.into_response(),
     };
     let bounds = &gateway.bounds;
-    let body = match collect(body, bounds.body_bytes, bounds.body_time, &gateway.bodies).await {
+    let body = match collect(request.body_mut(), bounds.body_bytes, begun + bounds.body_time, &gateway.bodies)
+        .await
+    {
         Ok(body) => body,
         Err(error) => {
             gateway.metrics.refused_body(error);
@@ -49,9 +51,10 @@ pub async fn post(gateway: Arc<Gateway>, catalog: Arc<Catalog>, request: Request
         gateway.metrics.refused("requests");
         return busy("the server is busy with as many requests as it serves at a time");
     };
-    let exchange = Exchange { gateway, catalog, headers: Arc::new(parts.headers), accepts, ticket };
+    let headers = Arc::new(mem::take(request.headers_mut()));
+    let exchange = Exchange { gateway, catalog, headers, accepts, ticket };
     let (method, generation, response) = exchange.answer(&body).await;
-    exchange.gateway.metrics.answered(method, generation, response.status(), begun.elapsed());
+    gateway.metrics.answered(method, generation, response.status(), begun.elapsed());
     response
 }
 
@@ -95,15 +98,15 @@ fn unless_legacy(headers: &HeaderMap) -> Option<Response> {
     }
 }
 
-struct Exchange {
-    gateway: Arc<Gateway>,
-    catalog: Arc<Catalog>,
+struct Exchange<'r> {
+    gateway: &'r Arc<Gateway>,
+    catalog: &'r Arc<Catalog>,
     headers: Arc<HeaderMap>,
     accepts: Accepts,
     ticket: Ticket,
 }
 
-impl Exchange {
+impl Exchange<'_> {
     /// The response, with what metrics call the method, and the generation.
     async fn answer(&self, body: &Bytes) -> (&'static str, Generation, Response) {
         let version = match said(&self.headers) {
@@ -113,7 +116,11 @@ impl Exchange {
         let assumed = version.and_then(Version::from_name).map_or(Generation::Legacy, Version::generation);
         match Body::parse(body) {
             Err(error) => ("invalid", assumed, refusal(&error, None, assumed)),
-            Ok(Body::Batch(messages)) => ("batch", Generation::Legacy, self.batch(version, messages).await),
+            Ok(Body::Batch(messages)) => {
+                // Seldom used, and large.
+                let response = Box::pin(self.batch(version, messages)).await;
+                ("batch", Generation::Legacy, response)
+            }
             Ok(Body::One(message)) => self.one(version, message).await,
         }
     }
@@ -151,7 +158,7 @@ impl Exchange {
             (Generation::Legacy, Message::Request { id, method, params }) if method == "initialize" => {
                 self.initialize(&id, &params).await
             }
-            (Generation::Legacy, message) => match session(&self.gateway, &self.headers).await {
+            (Generation::Legacy, message) => match session(self.gateway, &self.headers).await {
                 Err(error) => refusal(&error, id.as_ref(), generation),
                 Ok((_, session)) => self.legacy(&session, message, meta.as_ref()).await,
             },
@@ -179,8 +186,8 @@ impl Exchange {
         };
         telemetry::propagate(&span, &mut trace);
         Context {
-            gateway: Arc::clone(&self.gateway),
-            catalog: Arc::clone(&self.catalog),
+            gateway: Arc::clone(self.gateway),
+            catalog: Arc::clone(self.catalog),
             version,
             id,
             params,

@@ -13,10 +13,13 @@ pub(super) struct Accepts {
 
 impl Accepts {
     pub(super) fn of(headers: &HeaderMap) -> Result<Self, (StatusCode, &'static str)> {
-        let is_json = text(headers, header::CONTENT_TYPE)
-            .and_then(|value| value.split(';').next())
-            .is_some_and(|essence| essence.trim().eq_ignore_ascii_case("application/json"));
-        if !is_json {
+        let is_json = |value: &str| {
+            let essence = value.split(';').next().unwrap_or_default();
+            essence.trim().eq_ignore_ascii_case("application/json")
+        };
+        // As nearly all write it, or in another way.
+        let said = text(headers, header::CONTENT_TYPE);
+        if !said.is_some_and(|value| value == "application/json" || is_json(value)) {
             let sentence = "the body must be application/json\n";
             return Err((StatusCode::UNSUPPORTED_MEDIA_TYPE, sentence));
         }

@@ -24,6 +24,7 @@ pub(super) fn busy(sentence: &str) -> Response {
 pub(super) fn respond(context: &Context, reply: Reply, held: Ticket) -> Response {
     match reply {
         Reply::Result(result) => result_response(&context.id, result),
+        Reply::Response(response) => json(StatusCode::OK, Chunks::from(response)),
         Reply::Error(error) => refusal(&error, Some(&context.id), context.generation()),
         Reply::Messages(messages) => events::response(messages, held),
     }
@@ -61,8 +62,12 @@ impl Responses {
     }
 
     pub(super) fn error(&mut self, error: &RpcError, id: Option<&Id>) {
+        self.response(error.response(id).into());
+    }
+
+    pub(super) fn response(&mut self, response: Bytes) {
         self.separate();
-        self.0.push(error.response(id).into());
+        self.0.push(response);
     }
 
     fn separate(&mut self) {

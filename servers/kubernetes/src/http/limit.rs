@@ -10,7 +10,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use mcp_process::body::collect;
 use tokio::sync::Semaphore;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::MOST_BODY_BYTES;
 
@@ -41,7 +41,7 @@ impl Limit {
 /// of it has arrived: who sends slowly takes nobody's place.
 pub(super) async fn limit(State(limit): State<Limit>, request: Request, next: Next) -> Response {
     let (parts, body) = request.into_parts();
-    let body = match collect(body, MOST_BODY_BYTES, BODY_TIME, &limit.room).await {
+    let body = match collect(body, MOST_BODY_BYTES, Instant::now() + BODY_TIME, &limit.room).await {
         Ok(body) => body,
         Err(error) => return error.into_response(),
     };
