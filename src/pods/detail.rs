@@ -1,19 +1,38 @@
 //! What of Kubernetes' texts a person needs, and stays the same while the same thing goes wrong.
 
+use std::borrow::Cow;
+
 /// How long a quoted text may be, in bytes.
 const MAX_QUOTED: usize = 300;
 
-/// A text on one line, without control characters and without more than a person reads.
-pub(super) fn on_one_line(text: &str) -> String {
+/// A text on one line, without control characters.
+fn in_one_line(text: &str) -> String {
     let words: Vec<&str> =
         text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|it| !it.is_empty()).collect();
-    let mut line = words.join(" ");
-    if line.len() > MAX_QUOTED {
-        let end = (0..=MAX_QUOTED).rev().find(|end| line.is_char_boundary(*end)).unwrap_or_default();
-        line.truncate(end);
-        line.push('…');
+    words.join(" ")
+}
+
+/// A text on one line, without control characters and without more than a person reads.
+pub(super) fn on_one_line(text: &str) -> String {
+    beginning(&in_one_line(text)).into_owned()
+}
+
+/// The beginning of a line, as much of it as a person reads.
+pub(super) fn beginning(line: &str) -> Cow<'_, str> {
+    if line.len() <= MAX_QUOTED {
+        return line.into();
     }
-    line
+    let end = (0..=MAX_QUOTED).rev().find(|end| line.is_char_boundary(*end)).unwrap_or_default();
+    format!("{}…", line.get(..end).unwrap_or_default()).into()
+}
+
+/// The end of a line, as much of it as a person reads, from the beginning of a word: what went wrong stands behind what was
+/// being done.
+pub(super) fn ending(line: &str) -> Cow<'_, str> {
+    let Some(cut) = line.len().checked_sub(MAX_QUOTED).filter(|cut| *cut > 0) else { return line.into() };
+    let start = (cut..=line.len()).find(|start| line.is_char_boundary(*start)).unwrap_or_default();
+    let end = line.get(start..).unwrap_or_default();
+    format!("…{}", end.split_once(' ').map_or(end, |(_, words)| words)).into()
 }
 
 /// The last line that is not empty.
@@ -32,22 +51,22 @@ pub(super) fn without_container(text: &str) -> String {
     on_one_line(text.split_once(" (pod: ").map_or(text, |(text, _)| text))
 }
 
-/// Without what the kubelet wraps around the answer of the container runtime.
+/// Without what the kubelet wraps around the answer of the container runtime. Whole, as its end says what went wrong.
 pub(super) fn of_pull(text: &str) -> String {
     let text = text.split_once("ErrImagePull: ").map_or(text, |(_, text)| text);
     let text = text
         .split_once(" desc = ")
         .filter(|(code, _)| code.starts_with("rpc error"))
         .map_or(text, |(_, text)| text);
-    on_one_line(text)
+    in_one_line(text)
 }
 
-/// Why an image cannot be pulled, in few words, and the field to change.
-pub(super) fn image_detail(said: &str) -> (&str, &'static str) {
+/// Why an image cannot be pulled, in few words, and the field to change. It takes the whole of what is said.
+pub(super) fn image_detail(said: &str) -> (Cow<'_, str>, &'static str) {
     let lower = said.to_lowercase();
     let says = |texts: &[&str]| texts.iter().any(|text| lower.contains(text));
     if says(&["pull policy of never"]) {
-        ("it is not on the node", "spec.imagePullPolicy, or load the image")
+        ("it is not on the node".into(), "spec.imagePullPolicy, or load the image")
     } else if says(&[
         "unauthorized",
         "denied",
@@ -56,7 +75,7 @@ pub(super) fn image_detail(said: &str) -> (&str, &'static str) {
         "authentication required",
         "no basic auth",
     ]) {
-        ("the registry denies it, or has no such image", "spec.image or spec.imagePullSecrets")
+        ("the registry denies it, or has no such image".into(), "spec.image or spec.imagePullSecrets")
     } else if says(&[
         "no such host",
         "dial tcp",
@@ -65,11 +84,11 @@ pub(super) fn image_detail(said: &str) -> (&str, &'static str) {
         "server misbehaving",
         "tls: ",
     ]) {
-        (said.rsplit(": ").next().unwrap_or(said), "spec.image, or mend the way to the registry")
+        (ending(said.rsplit(": ").next().unwrap_or(said)), "spec.image, or mend the way to the registry")
     } else if says(&["not found", "manifest unknown", "no match for platform"]) {
-        ("the registry has no such image", "spec.image")
+        ("the registry has no such image".into(), "spec.image")
     } else {
-        (said, "spec.image or spec.imagePullSecrets")
+        (ending(said), "spec.image or spec.imagePullSecrets")
     }
 }
 
@@ -79,13 +98,14 @@ pub(super) fn of_start(text: &str) -> String {
     on_one_line(text.trim_end().trim_end_matches(": unknown"))
 }
 
-/// What the scheduler says about the nodes: its first sentence. Those after it say what it tried in order to make room.
+/// What the scheduler says about the nodes: its first sentence, whole. Those after it say what it tried in order to make
+/// room.
 pub(super) fn of_scheduling(text: &str) -> String {
     let text = text.split_once(". ").map_or(text, |(text, _)| text);
-    on_one_line(text.trim_end().trim_end_matches('.'))
+    in_one_line(text.trim_end().trim_end_matches('.'))
 }
 
-/// The fields that keep pods from nodes, by what the scheduler says.
+/// The fields that keep pods from nodes, by what the scheduler says, of which it takes the whole.
 pub(super) fn fields_for(said: &str) -> String {
     const FIELDS: [(&str, &str); 7] = [
         ("Insufficient", "spec.resources.requests"),

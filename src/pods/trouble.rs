@@ -2,7 +2,7 @@
 
 use mcp_crds::v1alpha1::{MCPServerSpec, ProbeType, Probes};
 
-use super::detail::{fields_for, image_detail, on_one_line, without_pod};
+use super::detail::{beginning, ending, fields_for, image_detail, on_one_line, without_pod};
 use crate::reconcile::build::INSTALL;
 
 /// Why pods do not come up, from what Kubernetes says about them.
@@ -19,7 +19,7 @@ pub enum Trouble {
     NotCreated(Box<str>),
     /// The image's name is none.
     ImageName,
-    /// The image cannot be pulled.
+    /// The image cannot be pulled. What is said of it is whole: its end says why.
     Image(Box<str>),
     /// What the container is configured from is not there, or contradicts itself.
     Configuration(Box<str>),
@@ -45,7 +45,7 @@ pub enum Trouble {
     },
     /// A probe fails.
     Probe(ProbeFailure),
-    /// No node takes the pods.
+    /// No node takes the pods. What is said of it is whole: it has a part a reason.
     Unschedulable(Box<str>),
 }
 
@@ -142,12 +142,12 @@ impl Trouble {
             Self::Quota(said)
             | Self::PodSecurity(said)
             | Self::NotCreated(said)
-            | Self::Image(said)
             | Self::Configuration(said)
             | Self::Volume(said)
             | Self::Start(said)
-            | Self::Unschedulable(said)
             | Self::Foreign { said, .. } => said.to_string(),
+            Self::Image(said) => ending(said).into_owned(),
+            Self::Unschedulable(said) => beginning(said).into_owned(),
             Self::Probe(_) => "a probe fails".to_owned(),
         }
     }
@@ -171,7 +171,7 @@ impl Trouble {
             Self::ImageName | Self::Image(_) if spec.image.is_none() => {
                 let detail = match self {
                     Self::Image(said) => image_detail(said).0,
-                    _ => "it is no image name",
+                    _ => "it is no image name".into(),
                 };
                 format!(
                     "the gateway's image cannot be pulled: {detail}; change the operator's --gateway-image, or spec.imagePullSecrets"
@@ -224,7 +224,7 @@ impl Trouble {
             }
             Self::Probe(failure) => failure.sentence(spec),
             Self::Unschedulable(said) => {
-                format!("no node takes the pods: {said}; change {}", fields_for(said))
+                format!("no node takes the pods: {}; change {}", beginning(said), fields_for(said))
             }
         }
     }

@@ -1,5 +1,6 @@
 use serde_json::{Value, json};
 
+use super::super::detail::of_pull;
 use super::*;
 
 fn sentence(trouble: &Trouble, spec: Value) -> String {
@@ -213,4 +214,61 @@ fn only_what_may_mend_itself_may_pass() {
     assert!(!probe(Probe::Readiness, Failure::Status(404)).may_pass());
     assert!(!probe(Probe::Liveness, Failure::Refused).may_pass(), "it is started again and again");
     assert!(!Trouble::Image("".into()).may_pass());
+}
+
+/// What containerd says of an image, whose name it has three times.
+fn not_pulled(image: &str, why: &str) -> Trouble {
+    let (registry, rest) = image.split_once('/').expect("a registry");
+    let (repository, tag) = rest.rsplit_once(':').expect("a tag");
+    let said = format!(
+        "Back-off pulling image \"{image}\": ErrImagePull: rpc error: code = Unavailable desc = failed to pull and unpack image \
+         \"{image}\": failed to resolve reference \"{image}\": failed to do request: Head \
+         \"https://{registry}/v2/{repository}/manifests/{tag}\": {why}"
+    );
+    Trouble::Image(of_pull(&said).into())
+}
+
+const LONG_NAME: &str =
+    "123456789012.dkr.ecr.eu-central-1.amazonaws.com/platform/mcp/github-tools-server:1.4.0-20261101";
+
+#[test]
+fn an_image_of_a_long_name_is_told_with_what_stands_at_the_end() {
+    for (why, expected) in [
+        (
+            "dial tcp 10.0.0.1:443: connect: network is unreachable",
+            "network is unreachable; change spec.image, or mend the way to the registry",
+        ),
+        (
+            "denied: User: anonymous is not authorized",
+            "the registry denies it, or has no such image; change spec.image or spec.imagePullSecrets",
+        ),
+        ("not found", "the registry has no such image; change spec.image"),
+    ] {
+        let told = sentence(&not_pulled(LONG_NAME, why), json!({"image": LONG_NAME}));
+        assert_eq!(told, format!("image \"{LONG_NAME}\" cannot be pulled: {expected}"));
+    }
+}
+
+#[test]
+fn what_no_rule_knows_of_a_pull_is_told_from_a_word_on_to_its_end() {
+    let why = "unexpected status from HEAD request: 500 Internal Server Error";
+    let told = sentence(&not_pulled(LONG_NAME, why), json!({"image": LONG_NAME}));
+    let (_, detail) = told.split_once("cannot be pulled: …").expect("it is cut");
+    let (detail, field) = detail.rsplit_once("; change ").expect("a field");
+    assert!(detail.len() <= 300 && detail.ends_with(why), "{told}");
+    assert!(detail.starts_with("failed to do request"), "{told}");
+    assert_eq!(field, "spec.image or spec.imagePullSecrets");
+    let Trouble::Image(said) = not_pulled(LONG_NAME, why) else { unreachable!() };
+    assert!(Trouble::Image(said).said().ends_with(why));
+}
+
+#[test]
+fn every_reason_of_a_scheduler_that_says_much_has_its_field() {
+    let taints: Vec<String> = (0..6)
+        .map(|n| format!("1 node(s) had untolerated taint {{example.com/dedicated-to-team: number-{n}}}"))
+        .collect();
+    let said = format!("0/7 nodes are available: {}, 1 Insufficient memory", taints.join(", "));
+    assert!(said.len() > 300);
+    let told = told(&Trouble::Unschedulable(said.into()));
+    assert!(told.ends_with("…; change spec.resources.requests or spec.tolerations"), "{told}");
 }
