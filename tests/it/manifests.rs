@@ -1,7 +1,7 @@
 //! What the manifests and the Dockerfile have to say the same as the code.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::CommandFactory as _;
@@ -96,4 +96,39 @@ fn every_sample_is_applied_by_their_kustomization() {
         names.filter_map(|name| name.into_string().ok()).filter(|name| name.ends_with(".yaml")).collect();
     files.sort();
     assert_eq!(listed, files);
+}
+
+/// Kustomizations below a folder: its own files, and what they hold.
+fn kustomizations(folder: &Path) -> Vec<(PathBuf, Value)> {
+    let entries = fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path());
+    let (folders, files): (Vec<_>, Vec<_>) = entries.partition(|path| path.is_dir());
+    let own = files
+        .into_iter()
+        .filter(|path| path.file_stem().is_some_and(|name| name.eq_ignore_ascii_case("kustomization")));
+    let own = own.map(|path| {
+        let text = fs::read_to_string(&path).expect("a kustomization");
+        (folder.to_owned(), serde_saphyr::from_str(&text).expect("YAML"))
+    });
+    let below = folders.iter().flat_map(|folder| kustomizations(folder));
+    own.chain(below).collect()
+}
+
+/// kubectl before 1.34 panics where a patch that deletes shares its file with another.
+#[test]
+fn a_patch_is_one_document() {
+    let all = kustomizations(&Path::new(env!("CARGO_MANIFEST_DIR")).join("config"));
+    let patches = |(folder, kustomization): &(PathBuf, Value)| {
+        let patches = kustomization["patches"].as_array().cloned().unwrap_or_default();
+        let folder = folder.clone();
+        patches.into_iter().map(move |patch| match patch["path"].as_str() {
+            Some(file) => fs::read_to_string(folder.join(file)).expect(file),
+            None => patch["patch"].as_str().expect("a patch").to_owned(),
+        })
+    };
+    let patches: Vec<String> = all.iter().flat_map(patches).collect();
+    assert!(patches.len() > 5, "{patches:#?}");
+    for patch in patches {
+        let documents: Vec<Value> = serde_saphyr::from_multiple(&patch).expect("YAML");
+        assert_eq!(documents.len(), 1, "{patch}");
+    }
 }
