@@ -34,8 +34,8 @@ struct Served {
 impl Served {
     fn new() -> Self {
         let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
-        let manifests =
-            Manifests { path: PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/objects")), server: None };
+        let mut manifests =
+            Manifests::new(PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/objects")), None);
         let loaded = manifests.load().expect("the objects");
         assert!(loaded.complaints.is_empty(), "{:?}", loaded.complaints);
         // Nobody is there: calls are refused at once.

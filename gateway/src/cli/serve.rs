@@ -34,7 +34,7 @@ pub struct ServeArgs {
     /// Without an MCPServer everything is offered
     #[arg(long, env = "MCP_GATEWAY_MANIFESTS", value_name = "PATH", required_unless_present = "catalog")]
     manifests: Option<PathBuf>,
-    /// Name of the MCPServer to serve, where the manifests hold several
+    /// Name of the MCPServer to serve, or its namespace and name as NAMESPACE/NAME, where the manifests hold several
     #[arg(long, env = "MCP_GATEWAY_SERVER", value_name = "NAME", requires = "manifests")]
     server: Option<String>,
     /// In a cluster: name of the MCPServer whose catalog is served, which the operator keeps in ConfigMaps
@@ -197,7 +197,7 @@ async fn run(args: ServeArgs, traces: bool) -> anyhow::Result<()> {
     let prefix = |namespace: &str, server: &str| Prefix::new(namespace, server, args.server_uid.as_deref());
     match (args.manifests, args.catalog) {
         (Some(path), _) => {
-            let manifests = Manifests { path, server: args.server };
+            let mut manifests = Manifests::new(path, args.server);
             let loaded = manifests.load()?;
             let listening = listening(IpAddr::V4(Ipv4Addr::LOCALHOST), loaded.port);
             let served = &loaded.snapshot.server;

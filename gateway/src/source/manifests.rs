@@ -36,10 +36,15 @@ const CLUSTER_DOMAIN: &str = "cluster.local";
 #[derive(Debug, Clone)]
 pub struct Manifests {
     /// A folder, or a file.
-    pub path: PathBuf,
-    /// The server's name, where there are several.
-    pub server: Option<String>,
+    path: PathBuf,
+    /// The server's name, or its namespace and name, where there are several.
+    server: Option<String>,
+    /// What the files were when they were last read.
+    read: Option<Stamp>,
 }
+
+/// What tells that files are others than they were.
+type Stamp = Vec<(PathBuf, u64, SystemTime)>;
 
 /// Nothing can be served from the files as they are.
 #[derive(Debug, Error)]
@@ -87,11 +92,19 @@ pub struct Loaded {
 }
 
 impl Manifests {
+    /// Those of a folder or a file, and of them the server of this name, or of this namespace and name.
+    #[must_use]
+    pub const fn new(path: PathBuf, server: Option<String>) -> Self {
+        Self { path, server, read: None }
+    }
+
     /// Reads the files.
     ///
     /// # Errors
     /// Where nothing can be served from them. An object that breaks rules is left out, and no error.
-    pub fn load(&self) -> Result<Loaded, ManifestError> {
+    pub fn load(&mut self) -> Result<Loaded, ManifestError> {
+        // Before they are read, so that what is written meanwhile is seen at the next look.
+        self.read = self.stamp();
         let mut objects = Objects::default();
         for path in self.files()? {
             let name = path.display().to_string();
@@ -119,8 +132,8 @@ impl Manifests {
         Ok(files)
     }
 
-    /// What tells that the files are others than they were.
-    fn stamp(&self) -> Option<Vec<(PathBuf, u64, SystemTime)>> {
+    /// What the files are now.
+    fn stamp(&self) -> Option<Stamp> {
         let stamp = |path: PathBuf| {
             let metadata = fs::metadata(&path).ok()?;
             Some((path, metadata.len(), metadata.modified().ok()?))
@@ -128,20 +141,22 @@ impl Manifests {
         self.files().ok()?.into_iter().map(stamp).collect()
     }
 
-    /// Follows the files, for ever.
-    pub async fn follow(self, gateway: Arc<Gateway>, directory: Directory) -> std::convert::Infallible {
+    /// Follows the files, for ever, from what they were when they were last read.
+    pub async fn follow(mut self, gateway: Arc<Gateway>, directory: Directory) -> std::convert::Infallible {
         let mut interval = tokio::time::interval(INTERVAL);
         interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        let mut seen = None;
         loop {
             interval.tick().await;
-            let (manifests, before) = (self.clone(), seen.clone());
+            let mut manifests = self.clone();
             let looked = tokio::task::spawn_blocking(move || {
-                let stamp = manifests.stamp();
-                (stamp != before).then(|| (stamp, manifests.load()))
+                let changed = manifests.stamp() != manifests.read;
+                changed.then(|| {
+                    let loaded = manifests.load();
+                    (manifests, loaded)
+                })
             });
-            let Ok(Some((stamp, loaded))) = looked.await else { continue };
-            seen = stamp;
+            let Ok(Some((read, loaded))) = looked.await else { continue };
+            self = read;
             match loaded {
                 Ok(loaded) => serve(&gateway, loaded, &directory).await,
                 Err(error) => {
@@ -291,13 +306,16 @@ impl Objects {
 
     /// The server that is meant, or one that offers everything where there is none.
     fn server(&mut self, name: Option<&str>) -> Result<(String, Value), ManifestError> {
-        let is_meant = |own: &str, server: &Value| match name {
-            Some(name) => own == name,
+        let is_meant = |namespace: &str, own: &str, server: &Value| match name {
+            Some(name) => match name.split_once('/') {
+                Some((of, name)) => (namespace, own) == (of, name),
+                None => own == name,
+            },
             None => server.pointer("/spec/image").is_none(),
         };
         let mut meant: Vec<((String, String), Value)> = std::mem::take(&mut self.servers)
             .into_iter()
-            .filter(|((_, own), server)| is_meant(own, server))
+            .filter(|((namespace, own), server)| is_meant(namespace, own, server))
             .collect();
         match (meant.len(), name) {
             (1, _) => {}
@@ -311,9 +329,14 @@ impl Objects {
                 let names: Vec<String> =
                     meant.iter().map(|((namespace, name), _)| format!("{namespace}/{name}")).collect();
                 let names = names.join(", ");
-                return Err(ManifestError::Server(format!(
-                    "there are several MCPServers ({names}): name one with --server, or leave one in the folder"
-                )));
+                return Err(ManifestError::Server(match name {
+                    Some(name) => format!(
+                        "there is an MCPServer {name:?} in several namespaces ({names}): say which with --server NAMESPACE/NAME"
+                    ),
+                    None => format!(
+                        "there are several MCPServers ({names}): name one with --server, or leave one in the folder"
+                    ),
+                }));
             }
         }
         let found = meant.pop().map(|((namespace, _), server)| (namespace, server));
@@ -359,3 +382,6 @@ impl Objects {
         values
     }
 }
+
+#[cfg(test)]
+mod tests;

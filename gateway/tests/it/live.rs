@@ -82,3 +82,16 @@ async fn what_is_served_is_what_the_objects_say() {
     assert_serve(&gateways, &said).await;
     println!("{CHANGES} changes in {:?}, seed {seed}", begun.elapsed());
 }
+
+#[tokio::test]
+async fn files_that_have_not_changed_are_not_read_again() {
+    let objects = Objects::new(&[tool("first", &json!({"description": "one"}))]);
+    let gateway = Gateway::start(&objects, "127.0.0.1:9".parse().unwrap(), &[], &[]).await;
+    objects.write("second", &tool("second", &json!({"description": "another"})));
+    wait::until("a change is served", async || match list(&gateway).await.len() {
+        2 => Ok(()),
+        listed => Err(format!("{listed} tools")),
+    })
+    .await;
+    assert_eq!(gateway.process.output.containing("what is served has not"), Vec::<String>::new());
+}
