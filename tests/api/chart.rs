@@ -90,6 +90,23 @@ fn in_another_namespace_nothing_is_left_in_the_first() {
 }
 
 #[test]
+fn the_gateways_image_is_beside_the_operators_unless_it_is_said() {
+    let image = |values: &str| {
+        let mut objects = helm(&["--set", values]).into_values();
+        let deployment = objects.find(|object| object["kind"] == "Deployment").expect("one");
+        let variables = &deployment["spec"]["template"]["spec"]["containers"][0]["env"];
+        let mut variables = variables.as_array().expect("variables").iter();
+        let found = variables.find(|variable| variable["name"] == "MCP_OPERATOR_GATEWAY_IMAGE");
+        found.expect("the gateway's image")["value"].as_str().expect("text").to_owned()
+    };
+    let version = mcp_operator::VERSION;
+    let registry = "image.repository=registry.example.com:5000/mcp/operator";
+    assert_eq!(image(registry), format!("registry.example.com:5000/mcp/mcp-gateway:{version}"));
+    let own = format!("{registry},gateway.image.repository=docker.io/team/gateway,gateway.image.tag=v2");
+    assert_eq!(image(&own), "docker.io/team/gateway:v2");
+}
+
+#[test]
 fn the_version_is_the_same_everywhere() {
     let version = mcp_operator::VERSION;
     let image = |objects: Objects| {
