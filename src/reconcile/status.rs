@@ -131,7 +131,7 @@ fn address(identity: &Identity, spec: &MCPServerSpec) -> MCPServerStatus {
         selector: Some(labels::selector_text(&identity.name)),
         url: reachable(spec)
             .then(|| ingress::url(spec).unwrap_or_else(|| format!("{endpoint}{}", spec.path))),
-        endpoint: Some(endpoint),
+        endpoint: reachable(spec).then_some(endpoint),
         ..MCPServerStatus::default()
     }
 }
@@ -294,8 +294,9 @@ fn ready(facts: &Facts<'_>, conditions: &[(Type, Verdict)]) -> (Verdict, Phase) 
         return (deployment, phase);
     };
     if spec.transport == Transport::Stdio && !spec.command.is_empty() {
-        let message = "the process runs, and nobody can reach it: a stdio server is reached over the bridge, which this version of the operator does not run";
-        return (Verdict::no(Reason::BridgeNotAvailable, message), Phase::Pending);
+        let message = "the process runs, and nobody can reach it: a stdio server is reached over the bridge, which this version of the operator does not run; use an image that speaks HTTP, and change spec.transport";
+        // Waiting does not help.
+        return (Verdict::no(Reason::BridgeNotAvailable, message), Phase::Failed);
     }
     let mut message = deployment.message;
     if spec.transport == Transport::Stdio {

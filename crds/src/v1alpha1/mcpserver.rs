@@ -88,7 +88,7 @@ pub struct MCPServerSpec {
     /// Arguments of the entrypoint. Default: the image's
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub args: Vec<String>,
-    /// How the server speaks MCP: stdio, http (the older HTTP with SSE, or an image that speaks both) or
+    /// How the server speaks MCP: stdio (which no client reaches in this version), http (the older HTTP with SSE, or an image that speaks both) or
     /// streamable-http. Default: streamable-http
     #[serde(default)]
     pub transport: Transport,
@@ -191,7 +191,8 @@ pub struct MCPServerSpec {
 #[serde(rename_all = "kebab-case")]
 #[schemars(inline)]
 pub enum Transport {
-    /// A process that speaks over its standard input and output; the operator's bridge stands in front of it.
+    /// A process that speaks over its standard input and output. Not in this version: no client reaches it without a
+    /// bridge.
     Stdio,
     /// HTTP with SSE, the older transport, or an image that speaks both.
     Http,
@@ -420,7 +421,7 @@ pub struct MCPServerStatus {
     /// Label selector of the pods, in string form, for autoscalers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub selector: Option<String>,
-    /// The Service's address: http://NAME.NAMESPACE.svc.cluster.local:PORT
+    /// The Service's address, but for stdio: http://NAME.NAMESPACE.svc.cluster.local:PORT
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub endpoint: Option<String>,
     /// What an MCP client connects to.

@@ -260,15 +260,16 @@ fn an_invalid_object_is_told_every_error_and_what_runs_stays_described() {
 }
 
 #[test]
-fn a_stdio_server_has_no_url_and_does_not_claim_to_be_reachable() {
+fn a_stdio_server_has_no_address_and_does_not_claim_to_be_reachable() {
     let bridged = json!({"image": "server:1", "transport": "stdio", "command": ["serve"]});
     let status = Pass::new(bridged, 1, 1).status();
-    assert_eq!((status.phase, condition(&status, "Ready").1), (Phase::Pending, "BridgeNotAvailable"));
-    assert_eq!(status.url, None);
+    assert_eq!((status.phase, condition(&status, "Ready").1), (Phase::Failed, "BridgeNotAvailable"));
+    assert_eq!((status.endpoint, status.url), (None, None));
     let own = json!({"image": "server:1", "transport": "stdio"});
     let status = Pass::new(own, 1, 1).status();
     assert_eq!(status.phase, Phase::Ready);
     assert!(condition(&status, "Ready").2.ends_with("is not reachable over HTTP"));
+    assert_eq!((status.endpoint, status.url), (None, None));
 }
 
 #[test]
