@@ -197,12 +197,12 @@ show kubectl apply --filename - <<-END
 	apiVersion: mcp.example.com/v1alpha1
 	kind: MCPTool
 	metadata:
-	  name: lend-book
+	  name: return-book
 	  namespace: mcp-system
 	  labels:
 	    mcp-server: main
 	spec:
-	  description: Lend a book to a reader
+	  description: Take back a book from a reader
 	  service:
 	    name: lending
 	    port: 8080
