@@ -26,12 +26,13 @@ usage() {
 }
 
 compile_static() {
-	local name packages=()
+	local name commit packages=()
 	for name in "$@"; do
 		packages+=(--package "$name" --bin "$name")
 	done
+	commit=$(git rev-parse --short HEAD 2>/dev/null || echo unknown)
 	# With a target of its own, only what is for the image is built statically, and procedural macros as ever.
-	RUSTFLAGS='-C target-feature=+crt-static' cargo build --quiet --locked --profile "$profile" \
+	MCP_OPERATOR_COMMIT=$commit RUSTFLAGS='-C target-feature=+crt-static' cargo build --quiet --locked --profile "$profile" \
 		--target "$host" --target-dir target/image "${packages[@]}"
 }
 
