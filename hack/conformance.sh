@@ -17,6 +17,10 @@ fi
 # The suite needs Node.js 22, which npm brings, and leaves the machine's own alone.
 suite=${XDG_CACHE_HOME:-$HOME/.cache}/mcp-operator/conformance
 mkdir -p "$suite"
+command -v npm >/dev/null || {
+	echo "npm is not installed, and the conformance suite needs it: install Node.js 20 or later, with npm" >&2
+	exit 1
+}
 if ! cmp --silent tests/conformance/package.json "$suite/package.json"; then
 	cp tests/conformance/package.json "$suite/package.json"
 	(cd "$suite" && npm install --silent --no-audit --no-fund >&2) || {

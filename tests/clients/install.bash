@@ -23,6 +23,13 @@ install_once() {
 }
 
 from_npm() {
+	local program
+	for program in node npm; do
+		command -v "$program" >/dev/null || {
+			echo "$program is not installed, and this client needs it: install Node.js 20 or later, with npm" >&2
+			exit 1
+		}
+	done
 	mkdir "$home"
 	# The client too, where there is one: node looks for modules beside it.
 	cp "$clients/$1"/* "$clients/talk.mjs" "$home"
