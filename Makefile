@@ -40,7 +40,7 @@ coverage: ## Which lines the fast tests reach, as a table
 
 ##@ Change it
 .PHONY: check lint format fix generate manifests
-check: lint ## Everything that CI looks at before it tests: lint, generated files, each crate alone, dependencies
+check: lint ## Everything that CI looks at before it tests: lint, generated files, each crate alone, fuzz targets, dependencies
 	hack/check.sh
 
 lint: ## Formatting, clippy with warnings as errors, shell scripts' syntax

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What CI looks at before it tests, beside lint: each crate alone, dependencies, generated files.
+# What CI looks at before it tests, beside lint: each crate alone, the fuzz targets, dependencies, generated files.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -10,6 +10,14 @@ for crate in $crates; do
 	echo "check: $crate alone" >&2
 	cargo check --quiet --package "$crate"
 done
+
+echo "check: what fuzzes them" >&2
+# A workspace of its own, at the project's versions. With the project's profile it takes what the gateway alone was checked with;
+# and as nothing is linked, the fuzzer's C++ is not compiled.
+cp Cargo.lock fuzz/Cargo.lock
+cargo fetch --quiet --offline --manifest-path fuzz/Cargo.toml 2>/dev/null || cargo fetch --quiet --manifest-path fuzz/Cargo.toml
+CUSTOM_LIBFUZZER_PATH=/dev/null cargo check --quiet --offline --manifest-path fuzz/Cargo.toml --target-dir "${CARGO_TARGET_DIR:-target}" \
+	--config profile.dev.opt-level=0 --config 'profile.dev.debug="line-tables-only"' --config 'profile.dev.package."*".debug=false'
 
 echo "check: dependencies" >&2
 cargo fetch --quiet --locked
