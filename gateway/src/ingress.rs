@@ -1,6 +1,5 @@
 //! HTTP operations of resources, proxied at their `ingressPath`: streaming both ways, hop-by-hop headers removed.
 
-use std::borrow::Cow;
 use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
@@ -51,8 +50,7 @@ pub async fn proxy(gateway: &Arc<Gateway>, catalog: &Catalog, path: &str, reques
         return (StatusCode::SERVICE_UNAVAILABLE, headers, "the server is busy; try again later\n")
             .into_response();
     };
-    let path = route.target.path.expand(|name| values.get(name).map(|value| Cow::Owned(value.to_owned())));
-    let path = path.map_err(|error| Failure::Request(error.to_string())).and_then(|mut path| {
+    let path = route.target.fill(&values).and_then(|mut path| {
         if let Some(query) = request.uri().query() {
             path.push(if path.contains('?') { '&' } else { '?' });
             path.push_str(query);

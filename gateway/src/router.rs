@@ -54,7 +54,7 @@ async fn route(gateway: &Arc<Gateway>, local: Option<IpAddr>, request: &mut Requ
         return (StatusCode::SERVICE_UNAVAILABLE, "the server has not loaded its catalog yet\n")
             .into_response();
     };
-    let origin = match security::origin(gateway, &catalog, local, request) {
+    let origin = match security::origin(gateway, &catalog.server, local, request) {
         Ok(origin) => origin.cloned(),
         Err(refusal) => return refusal,
     };

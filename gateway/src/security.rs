@@ -4,7 +4,6 @@
 //! origin. What no browser sends is let through: that is what networks and tokens are for.
 
 use std::net::IpAddr;
-use std::sync::OnceLock;
 
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
@@ -12,7 +11,6 @@ use http::uri::Authority;
 use http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use mcp_crds::snapshot::Server;
 
-use crate::catalog::Catalog;
 use crate::gateway::Gateway;
 
 /// The origin of the page that made a browser send a request; `None` where none did. `local` is the address at which the
@@ -23,12 +21,11 @@ use crate::gateway::Gateway;
 #[expect(clippy::result_large_err, reason = "the error is the answer, which is sent as it is")]
 pub(crate) fn origin<'r>(
     gateway: &Gateway,
-    catalog: &Catalog,
+    server: &Server,
     local: Option<IpAddr>,
     request: &'r Request,
 ) -> Result<Option<&'r HeaderValue>, Response> {
-    let (server, usual) = (&catalog.server, &catalog.usual_host);
-    check(server, usual, local, request.uri(), request.headers()).map_err(|sentence| {
+    check(server, local, request.uri(), request.headers()).map_err(|sentence| {
         gateway.metrics.refused("origin");
         (StatusCode::FORBIDDEN, format!("{sentence}\n")).into_response()
     })
@@ -36,19 +33,20 @@ pub(crate) fn origin<'r>(
 
 fn check<'h>(
     server: &Server,
-    usual: &UsualHost,
     local: Option<IpAddr>,
     uri: &Uri,
     headers: &'h HeaderMap,
 ) -> Result<Option<&'h HeaderValue>, &'static str> {
+    const HOST: &str = "Host is none of this server's names";
     let mut hosts = headers.get_all(header::HOST).iter();
-    let is_known = match (hosts.next(), hosts.next()) {
-        (Some(host), None) => usual.is(host) || usual.learn(host, |host| is_host(server, host)),
-        (None, None) => uri.authority().is_some_and(|host| is_host(server, host)),
-        _ => false,
+    let host = match (hosts.next(), hosts.next()) {
+        (Some(host), None) => host.to_str().ok().and_then(|host| host.parse::<Authority>().ok()),
+        (None, None) => uri.authority().cloned(),
+        _ => None,
     };
-    if !is_known {
-        return Err("Host is none of this server's names");
+    let is_known = |host: &Authority| is_own(server, local, host.host()) || address(host.host()).is_some();
+    if !host.is_some_and(|host| !host.as_str().contains('@') && is_known(&host)) {
+        return Err(HOST);
     }
     let mut page = None;
     for origin in headers.get_all(header::ORIGIN) {
@@ -59,30 +57,6 @@ fn check<'h>(
         page = Some(origin);
     }
     Ok(page)
-}
-
-/// The first `Host` that was accepted: nearly every request has the same, which then needs not be read.
-#[derive(Debug, Default)]
-pub(crate) struct UsualHost(OnceLock<HeaderValue>);
-
-impl UsualHost {
-    fn is(&self, host: &HeaderValue) -> bool {
-        self.0.get() == Some(host)
-    }
-
-    fn learn(&self, host: &HeaderValue, accept: impl FnOnce(&Authority) -> bool) -> bool {
-        let authority = host.to_str().ok().and_then(|host| host.parse().ok());
-        let accepted = authority.is_some_and(|authority| accept(&authority));
-        if accepted && let Ok(copy) = HeaderValue::from_bytes(host.as_bytes()) {
-            let _ = self.0.set(copy);
-        }
-        accepted
-    }
-}
-
-/// Whether a `Host` is one of the server's names, or any address. It depends on nothing else, so that it can be learned.
-fn is_host(server: &Server, host: &Authority) -> bool {
-    !host.as_str().contains('@') && (address(host.host()).is_some() || is_own(server, None, host.host()))
 }
 
 fn is_allowed(server: &Server, local: Option<IpAddr>, origin: &str) -> bool {
@@ -145,11 +119,7 @@ mod tests {
             headers.append(name, value);
         });
         let local = Some("10.1.2.3".parse().unwrap());
-        let usual = UsualHost::default();
-        let uri = Uri::from_static("/mcp");
-        let first = check(&mk_server(), &usual, local, &uri, &headers).map(|_| ());
-        assert_eq!(check(&mk_server(), &usual, local, &uri, &headers).map(|_| ()), first, "and again");
-        first
+        check(&mk_server(), local, &Uri::from_static("/mcp"), &headers).map(|_| ())
     }
 
     #[test]

@@ -91,6 +91,7 @@ where
     let _ = stream.set_nodelay(true);
     let local = stream.local_addr().ok().map(|address| address.ip());
     let service = service_fn(move |request: http::Request<Incoming>| {
+        // Not in a box: hyper has a place for it for as long as the connection lives, and so nothing is allocated for a request.
         answer(local, request.map(Body::new)).map(Ok::<_, Infallible>)
     });
     http1::Builder::new()

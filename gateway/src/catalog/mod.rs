@@ -20,7 +20,6 @@ pub use resource::{Content, Resource, Route};
 pub use tool::{HeaderValueSource, ParamHeader, Tool};
 
 use crate::pattern::Values;
-use crate::security::UsualHost;
 use crate::upstream::{Backend, Directory};
 
 /// A snapshot that cannot be served, though it was written by one who knows the rules.
@@ -41,7 +40,6 @@ pub struct Catalog {
     pub server: snapshot::Server,
     /// `{"name":…,"version":…}` of the server.
     pub server_info: String,
-    pub(crate) usual_host: UsualHost,
     /// The results of the list methods.
     pub lists: Lists,
     tools: HashMap<Box<str>, Arc<Tool>>,
@@ -87,7 +85,6 @@ impl Catalog {
             server: snapshot.server,
             lists: Lists::default(),
             server_info,
-            usual_host: UsualHost::default(),
             tools: HashMap::with_capacity(snapshot.tools.len()),
             prompts: HashMap::new(),
             resources: HashMap::new(),

@@ -65,12 +65,10 @@ fn from_result(context: &Context, bytes: &[u8]) -> Result<Reply, RpcError> {
 }
 
 async fn fetch(context: &Context, target: &Target, values: &Values<'_, '_>) -> Result<Answer, Failure> {
-    let path = target.path.expand(|name| values.get(name).map(|value| Cow::Owned(value.to_owned())));
-    let path = path.map_err(|error| Failure::Request(error.to_string()))?;
     let mut request = Request {
         target,
         method: Method::GET,
-        path: PathAndQuery::from_maybe_shared(path)?,
+        path: PathAndQuery::from_maybe_shared(target.fill(values)?)?,
         headers: context.outgoing_headers(),
         body: bytes::Bytes::new(),
         deadline: context.deadline(None),

@@ -26,7 +26,7 @@ pub enum ArgumentError {
     #[error("{0}: must be a string, a number or a boolean, since it is a part of the path of the request")]
     NotScalar(String),
     /// The path with its query is none.
-    #[error("the request cannot be sent: {0}")]
+    #[error("the path of the request: {0}")]
     Path(String),
 }
 
@@ -49,7 +49,8 @@ pub struct Outgoing {
 /// Arguments of which the path takes none are sent as they were written, and not copied.
 ///
 /// # Errors
-/// Where a placeholder of the path is not given, or is given what cannot be in a path.
+/// Where a placeholder of the path is not given, or is given what cannot be in a path; or where no request can have the path, as
+/// it is too long.
 pub fn map(
     target: &Target,
     method: &Method,
@@ -197,6 +198,17 @@ mod tests {
         let arguments = Bytes::from(r#"{"a":1}"#);
         let mapped = map(&target, &Method::POST, &BTreeMap::new(), &arguments, || params.clone());
         assert_eq!(mapped.unwrap().body, params);
+    }
+
+    #[test]
+    fn a_path_that_no_request_can_have_is_told_of() {
+        for path in ["/rows?where=age>30", "/a<b"] {
+            let error = mapped(&Method::POST, path, "{}").unwrap_err();
+            assert_eq!(error, "the path of the request: invalid uri character", "{path}");
+        }
+        let long = format!(r#"{{"id":"{}"}}"#, "x".repeat(70_000));
+        let error = mapped(&Method::POST, "/a/{id}", &long).unwrap_err();
+        assert_eq!(error, "the path of the request: uri too long");
     }
 
     proptest! {

@@ -6,12 +6,13 @@
 
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use axum::body::Body;
 use bytes::Bytes;
 use futures::future::poll_fn;
+use futures::task::AtomicWaker;
 use http::{Request, Response};
 use http_body::{Frame, SizeHint};
 use hyper::body::Incoming;
@@ -30,7 +31,7 @@ type Stream = TokioIo<Gathered<TokioIo<MaybeHttpsStream<TokioIo<TcpStream>>>>>;
 
 /// How long an idle connection is kept, and until the next sweep. Below what servers mostly keep theirs, so that a request seldom
 /// meets their closing.
-const IDLE: Duration = Duration::from_secs(30);
+const IDLE: Duration = Duration::from_secs(25);
 
 /// How many idle connections are kept.
 const MAX_IDLE: usize = 64;
@@ -41,6 +42,24 @@ pub(super) struct Connection {
     sender: SendRequest<Body>,
     /// None when it has come to its end.
     driver: Option<http1::Connection<Stream, Body>>,
+    relay: Arc<Relay>,
+    /// That of the relay.
+    waker: Waker,
+}
+
+/// Wakes who drives a connection at the time. The connection itself knows nobody else, so that its next request wakes nobody who
+/// drove it before.
+#[derive(Debug, Default)]
+struct Relay(AtomicWaker);
+
+impl Wake for Relay {
+    fn wake(self: Arc<Self>) {
+        self.0.wake();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.0.wake();
+    }
 }
 
 impl Connection {
@@ -48,13 +67,16 @@ impl Connection {
     pub(super) async fn begin(stream: MaybeHttpsStream<TokioIo<TcpStream>>) -> hyper::Result<Box<Self>> {
         let stream = TokioIo::new(Gathered(TokioIo::new(stream)));
         let (sender, driver) = http1::handshake(stream).await?;
-        Ok(Box::new(Self { sender, driver: Some(driver) }))
+        let relay = Arc::<Relay>::default();
+        let waker = Arc::clone(&relay).into();
+        Ok(Box::new(Self { sender, driver: Some(driver), relay, waker }))
     }
 
     /// Goes on with what is under way. What goes wrong is the exchange's error as well.
     fn drive(&mut self, context: &mut Context<'_>) {
+        self.relay.0.register(context.waker());
         if let Some(driver) = &mut self.driver
-            && Pin::new(driver).poll(context).is_ready()
+            && Pin::new(driver).poll(&mut Context::from_waker(&self.waker)).is_ready()
         {
             self.driver = None;
         }
@@ -102,6 +124,8 @@ impl Idle {
     /// Keeps one that is through with its exchange. A backend may answer before it has been sent all of a request; what is left of
     /// that goes with the connection.
     fn keep(&self, connection: Box<Connection>) {
+        // Who drove it is not to be woken for what the next one does.
+        drop(connection.relay.0.take());
         let mut kept = self.0.lock();
         if connection.sender.is_ready() && kept.len() < MAX_IDLE {
             kept.push((connection, Instant::now()));
@@ -168,11 +192,15 @@ impl http_body::Body for ResponseBody {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use http_body_util::BodyExt as _;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::TcpListener;
 
     use super::*;
+
+    const ANSWER: &str = "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
 
     /// A connection, with its other end.
     async fn mk_connection() -> (Box<Connection>, TcpStream) {
@@ -252,6 +280,55 @@ mod tests {
         let answered = connection.send(request, &home).await.expect("an answer");
         assert_eq!(answered.into_body().collect().await.unwrap().to_bytes(), "hi");
         assert!(home.0.lock().is_empty(), "nobody would send the rest");
+    }
+
+    #[tokio::test]
+    async fn what_came_over_a_kept_connection_gives_the_next_request_back_unsent() {
+        for (said, closed) in [("", true), (ANSWER, false), (ANSWER, true)] {
+            let home = Arc::new(Idle::default());
+            let (connection, mut other) = mk_connection().await;
+            exchange(connection, &mut other, &home, ANSWER).await.unwrap();
+            other.write_all(said.as_bytes()).await.unwrap();
+            if closed {
+                other.shutdown().await.unwrap();
+            }
+            // It has come; tokio hears of it when there is nothing else to do.
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            let connection = home.take().expect("nobody has looked at it");
+            let mut error = connection.send(Request::new(Body::empty()), &home).await.unwrap_err();
+            assert!(error.take_message().is_some(), "{said:?} {closed}");
+            let mut sent = String::new();
+            other.read_to_string(&mut sent).await.unwrap();
+            assert_eq!(sent.matches("HTTP/1.1").count(), 1, "{said:?} {closed}");
+        }
+    }
+
+    #[tokio::test]
+    async fn whoever_drove_a_connection_is_not_woken_by_the_next_request() {
+        #[derive(Default)]
+        struct Woken(AtomicUsize);
+
+        impl Wake for Woken {
+            fn wake(self: Arc<Self>) {
+                self.0.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+
+        let home = Arc::new(Idle::default());
+        let (connection, mut other) = mk_connection().await;
+        let woken = Arc::new(Woken::default());
+        let waker = Waker::from(Arc::clone(&woken));
+        let mut first = pin!(connection.send(Request::new(Body::empty()), &home));
+        assert!(first.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+        other.write_all(ANSWER.as_bytes()).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        let while_driving = woken.0.load(Ordering::Relaxed);
+        assert_ne!(while_driving, 0, "the answer is there");
+        assert!(first.as_mut().poll(&mut Context::from_waker(&waker)).is_ready());
+        let connection = home.take().expect("it is kept");
+        let mut second = pin!(connection.send(Request::new(Body::empty()), &home));
+        assert!(second.as_mut().poll(&mut nobody()).is_pending());
+        assert_eq!(woken.0.load(Ordering::Relaxed), while_driving);
     }
 
     #[tokio::test]

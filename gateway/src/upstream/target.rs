@@ -1,5 +1,6 @@
 //! A place at a backend.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use http::HeaderValue;
@@ -10,7 +11,7 @@ use mcp_crds::v1alpha1::{self, Payload, ServiceRef};
 use super::connection::Idle;
 use super::{Backend, Failure};
 use crate::catalog::Backends;
-use crate::pattern::Pattern;
+use crate::pattern::{Pattern, Values};
 
 /// A place at a backend.
 #[derive(Debug, Clone)]
@@ -56,8 +57,15 @@ impl Target {
     fn new(backend: Arc<Backend>, scheme: Scheme, path: &str, payload: Payload) -> Option<Self> {
         let path = Pattern::path(path)?;
         let plain = path.expand(|_| None).ok().filter(|_| path.is_plain());
-        let plain = plain.map(PathAndQuery::from_maybe_shared).transpose().ok()?;
+        // Whoever calls what has a path that no request can have is told so; it stops nothing else.
+        let plain = plain.and_then(|path| PathAndQuery::from_maybe_shared(path).ok());
         Some(Self { host: host(backend.authority(), &scheme)?, backend, path, plain, payload, scheme })
+    }
+
+    /// The path with its placeholders filled in.
+    pub(crate) fn fill(&self, values: &Values<'_, '_>) -> Result<String, Failure> {
+        let path = self.path.expand(|name| values.get(name).map(|value| Cow::Owned(value.to_owned())));
+        path.map_err(|error| Failure::Request(error.to_string()))
     }
 
     /// What `Host` says in a request to it.
