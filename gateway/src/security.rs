@@ -3,7 +3,7 @@
 //! A page can make its visitor's browser send requests here, under a name of its own (DNS rebinding) or from its own
 //! origin. What no browser sends is let through: that is what networks and tokens are for.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
@@ -39,13 +39,14 @@ fn check<'h>(
 ) -> Result<Option<&'h HeaderValue>, &'static str> {
     const HOST: &str = "Host is none of this server's names";
     let mut hosts = headers.get_all(header::HOST).iter();
-    let host = match (hosts.next(), hosts.next()) {
-        (Some(host), None) => host.to_str().ok().and_then(|host| host.parse::<Authority>().ok()),
-        (None, None) => uri.authority().cloned(),
-        _ => None,
+    let is_known = match (hosts.next(), hosts.next()) {
+        (Some(host), None) => host.to_str().is_ok_and(|host| {
+            is_plainly_host(server, host) || host.parse().is_ok_and(|host| is_host(server, &host))
+        }),
+        (None, None) => uri.authority().is_some_and(|host| is_host(server, host)),
+        _ => false,
     };
-    let is_known = |host: &Authority| is_own(server, local, host.host()) || address(host.host()).is_some();
-    if !host.is_some_and(|host| !host.as_str().contains('@') && is_known(&host)) {
+    if !is_known {
         return Err(HOST);
     }
     let mut page = None;
@@ -57,6 +58,21 @@ fn check<'h>(
         page = Some(origin);
     }
     Ok(page)
+}
+
+/// Whether a `Host` is one of the server's names, or any address.
+fn is_host(server: &Server, host: &Authority) -> bool {
+    !host.as_str().contains('@') && (address(host.host()).is_some() || is_own(server, None, host.host()))
+}
+
+/// Whether a `Host` is one at first sight, as nearly all are. All of these are one by [`is_host`] as well.
+fn is_plainly_host(server: &Server, host: &str) -> bool {
+    let name = match host.split_once(':') {
+        Some((name, port)) if !port.starts_with('+') && port.parse::<u16>().is_ok() => name,
+        Some(_) => return false,
+        None => host,
+    };
+    name.parse::<Ipv4Addr>().is_ok() || server.hosts.iter().any(|own| own == name)
 }
 
 fn is_allowed(server: &Server, local: Option<IpAddr>, origin: &str) -> bool {
@@ -157,6 +173,26 @@ mod tests {
         }
         assert!(verdict(&[]).is_err());
         assert!(verdict(&[(header::HOST, "main"), (header::HOST, "main")]).is_err());
+    }
+
+    #[test]
+    fn what_is_plainly_a_host_is_one() {
+        let server = mk_server();
+        let both = |host: &str| {
+            let parsed = host.parse().is_ok_and(|host| is_host(&server, &host));
+            (is_plainly_host(&server, host), parsed)
+        };
+        for host in ["main", "main:8080", "mcp.example.com", "10.1.2.3", "10.1.2.3:65535", "*.wild.example"] {
+            assert_eq!(both(host), (true, true), "{host}");
+        }
+        for host in ["MAIN", "mcp.example.com.", "a.wild.example", "localhost:1", "[::1]:80"] {
+            assert_eq!(both(host), (false, true), "{host}");
+        }
+        for host in
+            ["main:65536", "main:+1", "main:", "main:x", "evil", "evil@main", "10.1.2", "10.1.2.3:80:80", ""]
+        {
+            assert!(!both(host).0, "{host}");
+        }
     }
 
     #[test]

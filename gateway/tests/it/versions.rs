@@ -33,3 +33,18 @@ async fn a_version_that_is_none_is_refused_whatever_it_is_for() {
     assert_eq!((said.status, &said.message()["error"]["code"]), (400, &json!(-32600)));
     assert_eq!(client.end(&session).await.status, 204, "it is there to the last");
 }
+
+#[tokio::test]
+async fn a_list_is_one_page_to_which_no_cursor_leads() {
+    let objects = Objects::new(&[]);
+    let gateway = Gateway::start(&objects, "127.0.0.1:9".parse().unwrap(), &[], &[]).await;
+    let client = gateway.client();
+    for cursor in [json!("next"), json!(7), json!({})] {
+        let error = client.modern("tools/list", json!({"cursor": cursor})).await.message()["error"].clone();
+        assert_eq!(
+            (&error["code"], &error["message"]),
+            (&json!(-32602), &json!(format!("params.cursor: {cursor} is none")))
+        );
+    }
+    assert!(client.modern("tools/list", json!({"cursor": null})).await.result()["tools"].is_array());
+}

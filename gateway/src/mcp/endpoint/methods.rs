@@ -55,14 +55,11 @@ pub(super) fn known_method(method: &str) -> &'static str {
 
 /// A list is one page; so there is no cursor that could be valid.
 fn list(context: &Context, list: List) -> Result<Reply, RpcError> {
-    #[derive(serde::Deserialize)]
-    struct Page<'a> {
-        #[serde(borrow)]
-        cursor: Option<&'a serde_json::value::RawValue>,
-    }
-    let page: Page<'_> = context.params.read()?;
-    match page.cursor {
-        Some(cursor) => Err(RpcError::invalid_params(format!("params.cursor: {} is none", cursor.get()))),
+    match context.params.get("cursor") {
+        Some(cursor) => {
+            let cursor = String::from_utf8_lossy(cursor);
+            Err(RpcError::invalid_params(format!("params.cursor: {cursor} is none")))
+        }
         None => Ok(Reply::Result(context.catalog.lists.get(list, context.generation()))),
     }
 }
